@@ -1,0 +1,248 @@
+"""Follow a run on the main thread: rows to the report, the bar, messages, a stop, the summary.
+
+Bar, writer and Ctrl-C live on this one thread.  A signal only sets a flag, looked at several times a second: so no row
+is cut in half, and a second Ctrl-C is harmless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from . import console
+from .messages import say_in
+from .options import Options
+from .progress import Bar
+from .records import Result, Target
+from .report import SHEET_ROWS, Report
+from .run import Pair, Run
+from .sources import SourceError, TargetList
+from .summary import print_summary
+from .tally import Tally
+from .urls import InvalidURL, parse_url, redact
+
+__all__ = ["Follower"]
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
+STOP_SECONDS = 0.5  # for rows that are done to come in after a stop
+BATCH_SECONDS = 0.05  # while rows come fast they are taken in batches: each wake-up costs the workers a hand-over
+FAST_ROWS = 20
+
+
+class Follower:
+    """The main thread's part of a run of the command."""
+
+    def __init__(
+        self, options: Options, targets: TargetList, *, quiet: bool, verbose: bool, accepted: frozenset[int] | None
+    ) -> None:
+        self._options = options
+        self._targets = targets
+        self._quiet = quiet
+        self._verbose = verbose
+        self._accepted = accepted
+        self._all_accepted = True
+        self._lang = console.language_for(sys.stderr, options.lang)
+        self._tally = Tally()
+        self._bar: Bar | None = None
+        self._warnings: deque[str] = deque()  # from any thread, shown by this one
+        self._stopped = False
+        self._told_of_sheet = False
+        self._report: Report
+        self._run: Run
+
+    def warn(self, line: str) -> None:
+        """Have *line* shown as a warning; any thread may call it."""
+        self._warnings.append(line)
+
+    def open(self, open_report: Callable[[], Report]) -> None:
+        """Check all that can be known before the first request: options, then the output.
+
+        Raises ValueError.
+        """
+        self._run = Run(self._targets, self._options, self._earlier)
+        self._report = open_report()
+        for _, result in self._report.done_results() if self._report.rows_written else ():
+            self._count(result)
+
+    def follow(self, where: str, resume_command: str) -> int:
+        """Run to the end or to a stop; return the exit status."""
+        began = time.monotonic()
+        self._bar = Bar(
+            sys.stderr, total=None, initial=self._report.rows_written, enabled=not self._quiet, lang=self._lang
+        )
+        fault: str = ""
+        with _signals_to(self._stop):
+            try:
+                with self._run:
+                    self._count_total()
+                    fault = self._take_rows()
+                    self._run.stop()
+                    if not fault:
+                        fault = self._end_report()
+            finally:
+                self._report.close()
+        self._show_warnings()
+        self._bar.close()
+        if not self._quiet:
+            print_summary(
+                self._tally, sys.stderr, lang=self._lang, seconds=time.monotonic() - began, where=where
+            )
+        return self._exit_status(fault, resume_command)
+
+    def _earlier(self, target: Target) -> Result | None:
+        return self._report.result(target.number) if self._report.done(target.number) else None
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._stopped = True
+
+    def _take_rows(self) -> str:
+        """Write rows until the run ends or is stopped; return what went wrong with list or output."""
+        try:
+            for batch in self._run.batches():
+                self._take(batch)
+                if self._stopped:
+                    break
+                if len(batch) >= FAST_ROWS:
+                    time.sleep(BATCH_SECONDS)
+            else:
+                return ""
+            self._run.stop()
+            self._take_last()
+        except SourceError as error:
+            return str(error)
+        except BrokenPipeError:
+            self._stopped = True
+            _give_up_stdout()
+        except OSError as error:
+            return f"cannot write: {(error.strerror or str(error)).lower()}"
+        return ""
+
+    def _take_last(self) -> None:
+        """Take the rows that were done when the run was stopped."""
+        limit = time.monotonic() + STOP_SECONDS
+        for batch in self._run.batches():
+            self._take(batch)
+            if not batch or time.monotonic() > limit:
+                return
+
+    def _take(self, batch: list[Pair]) -> None:
+        if batch:
+            self._report.write(batch)
+        for _, result in batch:
+            self._count(result)
+            if self._verbose and (result.error or (result.status or 0) >= 400):
+                self._show(f"{result.status or '---'} {result.outcome} {result.url}: {result.error or result.meaning}")
+        if not self._told_of_sheet and self._report.rows_written > SHEET_ROWS and not self._quiet:
+            self._told_of_sheet = True
+            self._show(say_in(self._lang, "sheet", limit=SHEET_ROWS))
+        self._show_warnings()
+        if self._bar:
+            self._bar.advance(len(batch), self._tally, self._note())
+
+    def _count(self, result: Result) -> None:
+        self._tally.add(result, _host(result))
+        if self._accepted is not None and not (result.outcome.is_answer and result.status in self._accepted):
+            self._all_accepted = False
+
+    def _count_total(self) -> None:
+        """Tell the bar how many rows there will be, from a pass of its own over the lists, beside the run."""
+
+        def count() -> None:
+            with contextlib.suppress(SourceError):
+                total = self._targets.count()
+                if total is not None and self._bar:
+                    self._bar.set_total(total)
+
+        if not self._quiet and console.is_terminal(sys.stderr):
+            threading.Thread(target=count, name="counter", daemon=True).start()
+
+    def _note(self) -> str:
+        """Return what the run waits for, where that is worth the bar's place."""
+        if self._quiet or not console.is_terminal(sys.stderr):
+            return ""
+        if self._run.paused:
+            return say_in(self._lang, "paused")
+        return self._waiting_note() if self._run.is_ending else ""
+
+    def _waiting_note(self) -> str:
+        asked = self._run.waiting_for()
+        if asked and asked[0][1] > 1.0:
+            target, seconds = asked[0]
+            return say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds)
+        held = [] if asked else self._run.held()
+        return say_in(self._lang, "held", host=held[0][0], seconds=held[0][1]) if held else ""
+
+    def _show(self, line: str) -> None:
+        if self._bar:
+            self._bar.write(line)
+        else:
+            console.say(sys.stderr, console.plain(line))
+
+    def _show_warnings(self) -> None:
+        while self._warnings:
+            self._show(f"status-probe: warning: {self._warnings.popleft()}")
+
+    def _end_report(self) -> str:
+        """Put the file in order; return what went wrong."""
+        if self._stopped:
+            self._tell_what_was_asked()
+            return ""
+        try:
+            refused = self._report.finish()
+        except OSError as error:
+            return f"cannot write: {(error.strerror or str(error)).lower()}"
+        if refused is not None:
+            why = (refused.strerror or str(refused)).lower()
+            self._show(say_in(self._lang, "unordered", path=refused.filename or "-", why=why))
+        return ""
+
+    def _tell_what_was_asked(self) -> None:
+        if self._quiet:
+            return
+        for target, seconds in self._run.waiting_for()[:3]:
+            self._show(say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds))
+
+    def _exit_status(self, fault: str, resume_command: str) -> int:
+        if fault or self._stopped:
+            lines = [f"status-probe: error: {fault}; {say_in(self._lang, 'kept')}"] if fault else []
+            if self._stopped:
+                lines.append(say_in(self._lang, "interrupted", rows=self._report.rows_written))
+            if resume_command:
+                lines.append(say_in(self._lang, "resume", command=resume_command))
+            for line in lines:
+                console.say(sys.stderr, console.plain(line))
+            return 3 if fault else 130
+        return 0 if self._all_accepted else 1
+
+
+def _host(result: Result) -> str:
+    try:
+        return parse_url(result.final_url or result.url).host
+    except InvalidURL:
+        return ""
+
+
+def _give_up_stdout() -> None:
+    """Keep the interpreter from complaining, at its end, of a pipe that nobody reads."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.close()
+
+
+@contextlib.contextmanager
+def _signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let signals that ask for an end call *handler*; on another thread than the main one there are none."""
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    previous: list[tuple[int, object]] = [(number, signal.signal(number, handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, old in previous:
+            signal.signal(number, old if callable(old) or isinstance(old, int) else signal.SIG_DFL)

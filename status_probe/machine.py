@@ -1,0 +1,45 @@
+"""The limits of this machine: how many connections and threads it has for a run."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from functools import lru_cache
+
+__all__ = ["fit_to_limits"]
+
+log = logging.getLogger("status_probe")
+
+RESERVED_FILES = 64  # lists, output, libraries, the name service's sockets
+WANTED_IDLE = 256  # idle connections; more are of no use, a host comes round before that
+
+
+def raise_file_limit(wanted: int) -> int | None:
+    """Raise the soft limit of open files to *wanted* where the hard one lets it; return what it is, None for none."""
+    try:
+        import resource
+    except ImportError:  # Windows, whose sockets have no such limit
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None if soft == resource.RLIM_INFINITY else soft
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):  # macOS may refuse what it says is allowed
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+@lru_cache(maxsize=8)  # so that the message comes once
+def fit_to_limits(workers: int) -> tuple[int, int]:
+    """Return how many workers and how many idle connections fit into the limit of open files.
+
+    A worker needs a connection and now and then a second file: for a look-up, or for the next address of a host.
+    """
+    wanted = RESERVED_FILES + 2 * workers + WANTED_IDLE
+    files = raise_file_limit(wanted)
+    if files is None or files >= wanted:
+        return workers, WANTED_IDLE
+    fitting = max(1, min(workers, (files - RESERVED_FILES) // 2))
+    if fitting < workers:
+        log.warning("only %d of %d workers fit into this system's limit of %d open files", fitting, workers, files)
+    return fitting, max(0, files - RESERVED_FILES - 2 * fitting)

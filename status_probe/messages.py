@@ -1,0 +1,31 @@
+"""What the command says on standard error, in English and Chinese."""
+
+from __future__ import annotations
+
+__all__ = ["say_in"]
+
+_MESSAGES = {
+    "interrupted": ("interrupted: {rows} rows are kept", "已中断：已保存 {rows} 行结果"),
+    "resume": ("to go on: {command}", "继续运行：{command}"),
+    "unordered": (
+        "the rows of '{path}' stay in order of completion: it could not be replaced ({why}); is it open elsewhere?",
+        "“{path}”未能替换（{why}），各行保持完成时的顺序；文件是否正被其他程序打开？",
+    ),
+    "sheet": (
+        "more than {limit:,} rows: a spreadsheet will not show them all; --split-rows N writes several files",
+        "结果超过 {limit:,} 行，电子表格无法全部显示；可用 --split-rows N 分成多个文件",
+    ),
+    "waiting": ("waiting for {url} ({seconds:.0f} s)", "正在等待 {url}（{seconds:.0f} 秒）"),
+    "held": ("{host} is held back for {seconds:.0f} s more", "{host} 暂缓请求，还需 {seconds:.0f} 秒"),
+    "paused": (
+        "nothing can be reached: is this machine's network down? trying again",
+        "所有主机都无法连接：本机网络是否中断？正在重试",
+    ),
+    "kept": ("rows so far are kept", "已完成的行均已保存"),
+}  # fmt: skip
+
+
+def say_in(lang: str, name: str, **values: object) -> str:
+    """Return the message *name* in *lang*, with *values* filled in."""
+    english, chinese = _MESSAGES[name]
+    return (chinese if lang == "zh" else english).format(**values)

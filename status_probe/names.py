@@ -1,0 +1,392 @@
+"""Names to addresses: a hosts file, a deadline, a cache, and the guard of ``--public-only``.
+
+``getaddrinfo`` can be neither interrupted nor given a time limit, so it runs on daemon threads of its own and whoever
+wants the answer waits for as long as it may.  All who want the same name wait for one look-up, and what it found, or
+that it found nothing, is kept for a minute: a list of a thousand URLs on a dead name costs one question.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+__all__ = ["Address", "BlockedAddress", "NameFailure", "Resolver", "is_public", "parse_hosts"]
+
+TEMPORARY_SECONDS = 5.0  # how long a passing failure is remembered: a later retry asks anew
+IDLE_SECONDS = 3.0  # a helper thread without work ends after this
+CACHED_HOSTS = 100_000  # some 600 bytes each
+
+# Windows calls EAI_NODATA the same as EAI_NONAME; some systems have no EAI_NODATA.
+_UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), getattr(socket, "EAI_ADDRFAMILY", 0)}
+_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE}
+
+GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+class NameFailure(OSError):  # noqa: N818
+    """A name has no address; *temporary* says whether it may have one in a moment."""
+
+    def __init__(self, message: str, *, host: str, temporary: bool = False, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.host = host
+        self.temporary = temporary
+        self.timed_out = timed_out
+
+
+class BlockedAddress(OSError):  # noqa: N818
+    """No address of the host is public; *address* is the first of them."""
+
+    def __init__(self, host: str, address: str) -> None:
+        of_host = "" if host == address else f" of '{host}'"
+        super().__init__(f"the address {address}{of_host} is not public")
+        self.host = host
+        self.address = address
+
+
+class Address(NamedTuple):
+    """Where to connect to: what ``socket.socket(family).connect(sockaddr)`` wants."""
+
+    family: int
+    ip: str
+    sockaddr: tuple[Any, ...]  # (ip, port), for IPv6 (ip, port, flow, zone)
+
+
+def parse_hosts(lines: str | Iterable[str], name: str) -> dict[str, tuple[str, ...]]:
+    """Return the IPs of each name in the lines of a hosts file, in their order.
+
+    Names are in lower case, in their ASCII form and without a trailing dot.  *name* is the file's, for messages.
+
+    Raises ValueError with ``FILE:LINE: `` for a line that is not ``IP NAME [NAME ...]``.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for number, line in enumerate(lines.split("\n") if isinstance(lines, str) else lines, 1):
+        words = line.lstrip("\ufeff").partition("#")[0].split()
+        if words and (len(words) == 1 or not _is_literal(words[0])):
+            raise ValueError(f"{name}:{number}: '{' '.join(words)}', expected 'IP NAME [NAME ...]'")
+        try:
+            for host in map(_to_ascii, words[1:]):
+                found.setdefault(host, {})[words[0]] = None
+        except ValueError as error:
+            raise ValueError(f"{name}:{number}: '{' '.join(words[1:])}', expected host names") from error
+    return {host: tuple(ips) for host, ips in found.items()}
+
+
+class _Found(NamedTuple):
+    """What a host led to; without addresses, *failure* makes the exception to raise, a new one for each who asks."""
+
+    expires: float
+    addresses: tuple[Address, ...]  # with the port 0
+    failure: Callable[[], OSError] | None = None
+
+
+class _LookUp:
+    """One question under way, shared by all who wait for its answer."""
+
+    __slots__ = ("begun", "done", "fault", "found", "host", "since")
+
+    def __init__(self, host: str, since: float) -> None:
+        self.host = host
+        self.since = since  # when it was first wanted
+        self.begun = False  # whether a helper has taken it
+        self.done = threading.Event()
+        self.found: _Found | None = None
+        self.fault: Exception | None = None  # of this machine, so it is not kept
+
+
+class Resolver:
+    """Finds the addresses of hosts; one for a run, shared by its threads.
+
+    *hosts* are IPs by name and win over any look-up.  With *public_only* an address that is not globally reachable is
+    never handed out, wherever it came from.  *ttl* is how long, in seconds, an answer or a failure is kept; a passing
+    failure is for TEMPORARY_SECONDS.  *max_lookups* should be no less than the threads that call: further look-ups
+    wait, and those whose time is up before they were begun are this machine's fault, no name's.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Sequence[str]] | None = None,
+        *,
+        public_only: bool = False,
+        ttl: float = 60.0,
+        max_lookups: int = 256,
+        getaddrinfo: GetAddrInfo = socket.getaddrinfo,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hosts = hosts or {}
+        self._public_only = public_only
+        self._ttl = ttl
+        self._getaddrinfo = getaddrinfo
+        self._clock = clock
+        self._helpers = _Helpers(max_lookups)
+        self._lock = threading.Lock()  # guards the changes of the next two
+        self._under_way: dict[str, _LookUp] = {}
+        self._cache: dict[str, _Found] = {}  # oldest first
+
+    def resolve(self, host: str, port: int, timeout: float) -> tuple[Address, ...]:
+        """Return the addresses of *host*, families in turn, after at most *timeout* seconds.
+
+        *host* is as ``parse_url`` gives it.
+
+        Raises NameFailure, BlockedAddress, or another OSError where this machine is at its limits.
+        Source for the order: RFC 8305, section 4.
+        """
+        found = self._cache.get(host)
+        if found is None or found.expires <= self._clock():
+            found = self._find(host, timeout)
+        if found.failure:
+            raise found.failure()
+        return tuple([
+            Address(family, ip, (sockaddr[0], port, *sockaddr[2:])) for family, ip, sockaddr in found.addresses
+        ])
+
+    def close(self) -> None:
+        """Let the helper threads end; those that wait for a name server end when it answers."""
+        self._helpers.close()
+
+    def _find(self, host: str, timeout: float) -> _Found:
+        ips = (host,) if _is_literal(host) else self._hosts.get(host.removesuffix("."))
+        if ips:
+            found = self._judge(host, [_literal_address(ip, host) for ip in ips])
+            with self._lock:
+                self._keep(host, found)
+            return found
+        return self._wait(self._look_up(host), timeout)
+
+    def _look_up(self, host: str) -> _LookUp:
+        """Return the look-up under way for *host*, begun now if there is none."""
+        with self._lock:
+            look_up = self._under_way.get(host)
+            if look_up is None:
+                look_up = _LookUp(host, self._clock())
+                found = self._cache.get(host)
+                if found is not None and found.expires > look_up.since:  # found since the caller looked
+                    look_up.found = found
+                    look_up.done.set()
+                else:
+                    self._helpers.submit(lambda: self._run(look_up))
+                    self._under_way[host] = look_up
+        return look_up
+
+    def _wait(self, look_up: _LookUp, timeout: float) -> _Found:
+        """Wait for the answer, but nobody waits for what has been silent for twice its time.
+
+        So a silent name server holds up the first URLs of its host and the retries of those, not all of them.
+        """
+        waited = self._clock() - look_up.since
+        if not look_up.done.wait(max(0.0, min(timeout, 2 * timeout - waited))):
+            if not look_up.begun:
+                raise OSError(errno.ENOBUFS, "too many name look-ups are under way")
+            raise NameFailure(
+                f"the name server did not answer within {round(max(timeout, waited), 2):g} s",
+                host=look_up.host,
+                temporary=True,
+                timed_out=True,
+            )
+        if look_up.fault:
+            raise look_up.fault
+        assert look_up.found
+        return look_up.found
+
+    def _run(self, look_up: _LookUp) -> None:
+        """Ask the system, on a helper thread."""
+        look_up.begun = True
+        try:
+            look_up.found = self._ask(look_up.host)
+        except Exception as fault:
+            look_up.fault = fault  # the thread that asked raises it
+        with self._lock:
+            del self._under_way[look_up.host]
+            if look_up.found:
+                self._keep(look_up.host, look_up.found)
+        look_up.done.set()
+
+    def _ask(self, host: str) -> _Found:
+        try:
+            rows = self._getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            _raise_if_out_of_files()
+            return self._failed(host, error.errno)
+        except UnicodeError:  # the codec of getaddrinfo is stricter about labels than we are
+            return self._failed(host, socket.EAI_NONAME)
+        wanted = (socket.AF_INET, socket.AF_INET6)
+        addresses = [Address(int(row[0]), row[4][0], row[4]) for row in rows if row[0] in wanted]
+        return self._judge(host, addresses) if addresses else self._failed(host, socket.EAI_NONAME)
+
+    def _failed(self, host: str, code: int | None) -> _Found:
+        temporary = code == socket.EAI_AGAIN
+        if temporary:
+            message = f"the name server said to try again for the name '{host}'"
+        elif code in _UNKNOWN:
+            message = f"the name '{host}' is unknown"
+        else:
+            message = f"the name server failed for the name '{host}'"
+        expires = self._clock() + (min(TEMPORARY_SECONDS, self._ttl) if temporary else self._ttl)
+        return _Found(expires, (), lambda: NameFailure(message, host=host, temporary=temporary))
+
+    def _judge(self, host: str, addresses: list[Address]) -> _Found:
+        """Return what may be connected to."""
+        expires = self._clock() + self._ttl
+        allowed = [address for address in addresses if not self._public_only or is_public(address.ip)]
+        if not allowed:
+            return _Found(expires, (), lambda: BlockedAddress(host, addresses[0].ip))
+        return _Found(expires, _in_turn(allowed))
+
+    def _keep(self, host: str, found: _Found) -> None:
+        self._cache.pop(host, None)  # so that it becomes the newest
+        while len(self._cache) >= CACHED_HOSTS:
+            del self._cache[next(iter(self._cache))]
+        self._cache[host] = found
+
+
+class _Helpers:
+    """Daemon threads that call what is submitted: as many as are needed, up to a limit, ended when idle.
+
+    No ThreadPoolExecutor: it waits for its threads when the interpreter exits, and these may hang.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._calls: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()  # guards all; notified of a call, and of the end
+        self._threads = 0  # alive
+        self._waiting = 0  # of these, in wait(), also if notified already
+        self._closed = False
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Have *call* called soon; it must not raise.
+
+        Raises OSError if there is no thread and none can be started.
+        """
+        with self._changed:
+            if len(self._calls) >= self._waiting and self._threads < self._limit:
+                self._start_one()
+            self._calls.append(call)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the idle threads now, the others when they become idle."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _start_one(self) -> None:
+        try:
+            threading.Thread(target=self._serve, name="name look-up", daemon=True).start()
+        except RuntimeError as error:  # out of threads; those there are will come to it
+            if not self._threads:
+                raise OSError(errno.EAGAIN, "no thread can be started for a name look-up") from error
+        else:
+            self._threads += 1
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                call = self._next_call()
+                if call is None:
+                    self._threads -= 1
+                    return
+            call()
+
+    def _next_call(self) -> Callable[[], None] | None:
+        """Return the oldest call, or None if none comes for a while."""
+        if not self._calls and not self._closed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._calls or self._closed, IDLE_SECONDS)
+            self._waiting -= 1
+        return self._calls.popleft() if self._calls else None
+
+
+# What the IANA registries of special-purpose addresses list as not globally reachable, and multicast.  The ipaddress
+# module has them too, but its is_global changed within 3.10 to 3.13.  For IPv6 all but 2000::/3 is out, and so are the
+# tunnels Teredo and 6to4, whose real end is an IPv4 address; nobody serves pages there.
+_NOT_PUBLIC_IPV4 = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+    "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4"
+)
+_NOT_PUBLIC_IPV6 = "2001::/23 2001:db8::/32 2002::/16 3fff::/20"
+_HOLDS_IPV4 = "::ffff:0:0/96 64:ff9b::/96"  # IPv4-mapped, and NAT64, which an IPv6-only network needs
+
+
+def is_public(ip: str) -> bool:
+    """Say whether an address is globally reachable; False for what is no address.
+
+    An IPv6 address that stands for an IPv4 address is as public as that one.
+    """
+    from ipaddress import IPv4Address, IPv6Address, ip_address
+
+    try:
+        address = ip_address(ip.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and any(address in network for network in _networks(_HOLDS_IPV4)):
+        address = IPv4Address(int(address) & 0xFFFF_FFFF)
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _networks(_NOT_PUBLIC_IPV4))
+    return int(address) >> 125 == 1 and not any(address in network for network in _networks(_NOT_PUBLIC_IPV6))
+
+
+@lru_cache
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    from ipaddress import ip_network
+
+    return tuple(map(ip_network, text.split()))
+
+
+def _is_literal(host: str) -> bool:
+    """Say whether *host* is an address: IPv4 in four decimal numbers, or IPv6, maybe with a zone."""
+    if ":" not in host and not host[-1:].isdecimal():
+        return False
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.partition("%")[0])
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _literal_address(text: str, host: str) -> Address:
+    if ":" not in text:
+        return Address(int(socket.AF_INET), text, (text, 0))
+    ip, _, zone = text.partition("%")
+    try:
+        scope = socket.if_nametoindex(zone) if zone and not zone.isdecimal() else int(zone or 0)
+    except OSError as error:
+        raise NameFailure(f"this machine has no network interface '{zone}'", host=host) from error
+    return Address(int(socket.AF_INET6), ip, (ip, 0, 0, scope))
+
+
+def _in_turn(addresses: Iterable[Address]) -> tuple[Address, ...]:
+    """Put the families in turn, without repeats; the system's first comes first."""
+    unique = list(dict.fromkeys(addresses))
+    first = [address for address in unique if address.family == unique[0].family]
+    other = [address for address in unique if address.family != unique[0].family]
+    return tuple(address for address in chain.from_iterable(zip_longest(first, other)) if address)
+
+
+def _raise_if_out_of_files() -> None:
+    """Raise the OSError of a machine out of files: glibc then calls each name unknown, or says to try again."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in _OUT_OF_FILES:
+            raise
+
+
+def _to_ascii(host: str) -> str:
+    """Return a name as ``parse_url`` gives it; IDNA 2008 alone will do in a hosts file."""
+    host = host.removesuffix(".")
+    if host.isascii() and all(0 < len(label) < 64 for label in host.split(".")):
+        return host.lower()
+    from idna import encode
+
+    return encode(host, uts46=True).decode("ascii")

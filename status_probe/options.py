@@ -1,0 +1,160 @@
+"""What a run may be told, with what is taken where it is not: the same for the command and the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .names import parse_hosts
+from .proxies import ProxyRules, parse_proxy
+from .session import header_line
+from .tls import bundle_from_environment
+from .tunnels import has_socks
+
+__all__ = ["USER_AGENT", "Options"]
+
+USER_AGENT = f"Mozilla/5.0 (compatible; status-probe/{__version__}; +https://pypi.org/project/status-probe/)"
+
+_CHOICES = {
+    "method": ("get", "head", "auto"),
+    "default_scheme": ("auto", "https", "http"),
+    "lang": ("en", "zh"),
+}
+_LEAST = {
+    "max_redirects": 0,
+    "per_host": 1,
+    "delay": 0,
+    "retries": 0,
+    "retry_wait": 0,
+    "max_retry_wait": 0,
+}
+_ABOVE_ZERO = ("connect_timeout", "read_timeout", "max_time")
+_LONGEST = 1e7  # seconds; above it no lock can wait
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that decides how URLs are asked; durations are in seconds.
+
+    The names and defaults are the command's.  *headers* are pairs of name and value.
+    """
+
+    default_scheme: str = "auto"
+    dedupe: bool = True
+    method: str = "get"
+    headers: Sequence[tuple[str, str]] = ()
+    user_agent: str = USER_AGENT
+    max_redirects: int = 10
+    proxy: str | None = None
+    hosts: str | os.PathLike[str] | Mapping[str, Sequence[str]] | None = None
+    public_only: bool = False
+    ca_bundle: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    insecure: bool = False
+    workers: int = 32
+    per_host: int = 4
+    delay: float = 0.0
+    rate: float | None = None
+    connect_timeout: float = 5.0
+    read_timeout: float = 15.0
+    max_time: float = 30.0
+    retries: int = 1
+    retry_wait: float = 1.0
+    max_retry_wait: float = 60.0
+    lang: str = "en"
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, naming the option, for a value that it cannot have."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected one of {', '.join(choices)}")
+        if not 1 <= self.workers <= 1000:
+            raise ValueError(f"--workers: '{self.workers}', expected 1 to 1000")
+        for name, least in _LEAST.items():
+            if not least <= getattr(self, name) <= _LONGEST:
+                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected {least} or more")
+        for name in _ABOVE_ZERO:
+            if not 0 < getattr(self, name) <= _LONGEST:
+                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected more than 0")
+        if self.rate is not None and not 0 < self.rate <= _LONGEST:
+            raise ValueError(f"--rate: '{self.rate}', expected more than 0")
+        if self.client_key and not self.client_cert:
+            raise ValueError("--client-key: there is no --client-cert that it belongs to")
+        self.fields(), self.own_fields()
+
+    def fields(self) -> dict[str, str]:
+        """Return the header fields that every host is sent."""
+        agent = next((value for name, value in self.headers if name.lower() == "user-agent"), self.user_agent)
+        fields = {
+            "User-Agent": agent,
+            "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "Accept-Language": "en,zh;q=0.9,*;q=0.5",  # some filters refuse requests without it
+            "Accept-Encoding": "identity",  # Content-Length is then that of the page
+            "Connection": "keep-alive",
+        }
+        header_line("User-Agent", agent)
+        own = {name.lower() for name, _ in self.headers}
+        return {name: value for name, value in fields.items() if name.lower() not in own or name == "User-Agent"}
+
+    def own_fields(self) -> dict[str, str]:
+        """Return the user's own header fields, for the origin of the listed URL only."""
+        fields = {name: value for name, value in self.headers if name.lower() != "user-agent"}
+        for name, value in fields.items():
+            header_line(name, value)
+        return fields
+
+    def proxy_rules(self) -> ProxyRules:
+        """Return which proxy each URL is asked through.
+
+        Raises ValueError if a proxy is not valid, or cannot be used.
+        """
+        if self.proxy is None:
+            rules = ProxyRules.from_environment()
+        else:
+            bypass = self.environ.get("no_proxy") or self.environ.get("NO_PROXY") or ""
+            rules = ProxyRules({"all": parse_proxy(self.proxy)} if self.proxy else {}, bypass)
+        if any(proxy.is_socks for proxy in rules) and not has_socks():
+            raise ValueError("a SOCKS proxy needs PySocks: pip install 'requests[socks]'")
+        if rules and self.public_only:
+            raise ValueError("--public-only cannot be kept through a proxy, which connects in our place")
+        return rules
+
+    def ca_bundle_file(self) -> str | None:
+        """Return the CA bundle, of the option or of the environment, or None for the usual stores.
+
+        Raises ValueError if the environment names one that does not exist.
+        """
+        if self.ca_bundle or self.insecure:
+            return self.ca_bundle
+        found = bundle_from_environment(self.environ)
+        return found[0] if found else None
+
+    def hosts_table(self) -> Mapping[str, Sequence[str]]:
+        """Return addresses by name.
+
+        Raises ValueError if the file cannot be read, or a line of it is not valid.
+        """
+        if self.hosts is None or isinstance(self.hosts, Mapping):
+            return self.hosts or {}
+        path = Path(self.hosts)
+        try:
+            return parse_hosts(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
+        except OSError as error:
+            raise ValueError(f"cannot read '{path}': {(error.strerror or 'no such file').lower()}") from error
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def check_names(names: Mapping[str, Any]) -> None:
+    """Raise TypeError for a name that is no option, as a call with it would."""
+    unknown = sorted(set(names) - set(Options.__dataclass_fields__))
+    if unknown:
+        raise TypeError(f"probe_urls() got an unexpected option '{unknown[0]}'")

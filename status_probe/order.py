@@ -1,0 +1,122 @@
+"""A file's rows in input order: where each is, and a new file put in the place of the old in one step.
+
+No row is held in memory: a row is known by its offset and size, 12 bytes in all, and copied through a small buffer.
+(A memory map of the file would count as memory used, page by page.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+__all__ = ["IN_ORDER", "Ending", "RowIndex", "numbered", "replace_file", "rows_in_order", "write_numbered"]
+
+Replace = Callable[[Path, Path], object]
+
+
+class Ending(NamedTuple):
+    """What becomes of a file when its rows are all in."""
+
+    as_completed: bool = False  # rows stay in order of completion
+    split_rows: int = 0  # rows in each of the numbered files; 0 for one file
+    overwrite: bool = False  # a numbered file that exists
+    replace: Replace = os.replace  # puts one file in the place of another
+
+
+IN_ORDER: Final = Ending()
+
+
+class RowIndex:
+    """Where the row of each target is in the file."""
+
+    def __init__(self) -> None:
+        self._offsets = array("Q")
+        self._sizes = array("I")  # bytes, the line end included; 0 where there is no row
+        self.in_order = True  # whether each row came behind those before it
+
+    def add(self, number: int, offset: int, size_bytes: int) -> None:
+        """Note the row of target *number*, in the place of an earlier one."""
+        if number < len(self._sizes):
+            self.in_order = False
+        else:
+            missing = number + 1 - len(self._sizes)
+            self._offsets.frombytes(bytes(missing * self._offsets.itemsize))
+            self._sizes.frombytes(bytes(missing * self._sizes.itemsize))
+        self._offsets[number] = offset
+        self._sizes[number] = size_bytes
+
+    def __contains__(self, number: int) -> bool:
+        return number < len(self._sizes) and self._sizes[number] > 0
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the numbers that have a row, in input order."""
+        return (number for number, size_bytes in enumerate(self._sizes) if size_bytes)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Return the offset and the size in bytes of a row that is there."""
+        return self._offsets[number], self._sizes[number]
+
+    def close_ranks(self, offset: int) -> None:
+        """Note that the rows now stand in input order from *offset* on, nothing between them."""
+        for number in self:
+            self._offsets[number] = offset
+            offset += self._sizes[number]
+        self.in_order = True
+
+
+def rows_in_order(path: Path, index: RowIndex) -> Iterator[bytes]:
+    """Yield the rows of the file, in input order."""
+    with path.open("rb") as file:
+        for number in index:
+            offset, size_bytes = index.place(number)
+            file.seek(offset)  # free within the buffer, and rows are mostly near their place
+            yield file.read(size_bytes)
+
+
+def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Replace = os.replace) -> None:
+    """Write *rows* to a file beside *path*, with the permissions of *like*, and put it in the place of *path*.
+
+    Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
+    """
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with beside.open("wb") as file:
+            file.writelines(rows)
+            file.flush()
+            os.fsync(file.fileno())  # else a loss of power could leave the name with no content
+        shutil.copymode(like, beside)
+        replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def numbered(path: Path, number: int) -> Path:
+    """Return the name of a numbered file: ``FILE-1.csv`` of ``FILE.csv``."""
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: Ending) -> None:
+    """Write *rows* of the file at *path* to numbered files; at least one is written.
+
+    With ``ending.overwrite``, numbered files of an earlier run that follow the last are removed.
+
+    Raises OSError if one cannot be written, or is there already and may not be overwritten.
+    """
+    first: bytes | None = next(rows, b"")
+    for number in count(1):
+        part = numbered(path, number)
+        if part.exists() and not ending.overwrite:
+            raise FileExistsError(f'"{part}" exists')
+        if first is not None:
+            block = chain([heading, first], islice(rows, ending.split_rows - 1))
+            replace_file(part, block, like=path, replace=ending.replace)
+            first = next(rows, None)
+        elif part.exists():
+            part.unlink()
+        else:
+            break

@@ -1,0 +1,45 @@
+"""What may be written to: the refusals, told before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .order import numbered
+
+__all__ = ["ReportError", "refuse"]
+
+
+class ReportError(ValueError):
+    """The output cannot be used; the message is one line for the user."""
+
+
+def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, overwrite: bool) -> None:
+    """Raise ReportError if *path*, or with *split* its first numbered file, is nothing that may be written."""
+    if not path.parent.is_dir():
+        raise ReportError(f'there is no directory "{path.parent}"')
+    if path.is_dir():
+        raise ReportError(f'"{path}" is a directory; name a file')
+    first = numbered(path, 1)
+    for place in filter(Path.exists, [path, first] if split else [path]):
+        _refuse_existing(place, sources, may_be_written=resume or overwrite)
+    if not path.exists() and resume and split and first.exists():
+        raise ReportError(f'"{first}" exists, so that run was finished; start again by --overwrite')
+    if path.exists() and not path.is_file() and (resume or split):
+        raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
+
+
+def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool) -> None:
+    if any(_same(path, source) for source in sources):
+        raise ReportError(f'"{path}" is the list itself; name another file')
+    if not path.stat().st_mode & 0o222:  # asked of the mode, since root could write to it
+        raise ReportError(f'"{path}" is read-only')
+    if path.is_file() and not may_be_written:
+        raise ReportError(f'"{path}" exists; go on with it by --resume, or replace it by --overwrite')
+
+
+def _same(path: Path, source: str) -> bool:
+    try:
+        return path.samefile(source)
+    except (OSError, ValueError):  # a URL, standard input, a list that is not there
+        return False

@@ -1,0 +1,76 @@
+"""``--plan``: what a list holds and the least time that the limits allow, without asking anything."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple, TextIO
+
+from .console import plain, say
+from .options import Options
+from .records import Target
+from .urls import InvalidURL, parse_url
+
+__all__ = ["Plan", "make_plan", "print_plan"]
+
+_LARGEST = 10
+
+_LABELS = {
+    "en": ("targets", "distinct URLs", "hosts", "bad lines", "least time", "largest hosts"),
+    "zh": ("目标", "不同的 URL", "主机", "无效行", "最短用时", "URL 最多的主机"),
+}
+
+
+class Plan(NamedTuple):
+    """What a run would do."""
+
+    targets: int
+    distinct: int  # URLs
+    hosts: int
+    bad_lines: int
+    largest: tuple[tuple[str, int], ...]  # host and its requests, the largest first
+    least_seconds: float  # that --delay and --rate allow, redirects and retries aside
+
+
+def make_plan(targets: Iterable[Target], options: Options) -> Plan:
+    """Read *targets* to their end."""
+    scheme = "https" if options.default_scheme == "auto" else options.default_scheme
+    seen: set[int] = set()  # hashes: a few million URLs fit into memory
+    hosts: Counter[str] = Counter()
+    count = bad = 0
+    for target in targets:
+        count += 1
+        try:
+            url = None if target.fault else parse_url(target.url, scheme)
+        except InvalidURL:
+            url = None
+        if url is None:
+            bad += 1
+            continue
+        is_new = hash(url) not in seen
+        seen.add(hash(url))
+        if is_new or not options.dedupe:
+            hosts[url.host_key] += 1
+    requests = hosts.total() if hasattr(hosts, "total") else sum(hosts.values())
+    most = max(hosts.values(), default=0)
+    least = max(options.delay * max(0, most - 1), max(0, requests - 1) / options.rate if options.rate else 0.0)
+    return Plan(count, len(seen), len(hosts), bad, tuple(hosts.most_common(_LARGEST)), least)
+
+
+def print_plan(targets: Iterable[Target], options: Options, stream: TextIO) -> None:
+    """Write the plan of *targets*, one line a fact."""
+    plan = make_plan(targets, options)
+    labels = _LABELS[options.lang]
+    facts = (plan.targets, plan.distinct, plan.hosts, plan.bad_lines)
+    for label, number in zip(labels, facts, strict=False):
+        say(stream, f"{label}: {number:,}")
+    say(stream, f"{labels[4]}: {_duration(plan.least_seconds)}")
+    say(stream, f"{labels[5]}:")
+    for host, number in plan.largest:
+        say(stream, f"  {number:>9,}  {plain(host)}")
+
+
+def _duration(seconds: float) -> str:
+    whole = math.ceil(seconds)
+    return f"{whole} s" if whole < 120 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,150 @@
+"""Idle connections: kept by origin, few in all, and used again only where that is safe.
+
+A status must belong to the URL that was asked, so what a server leaves on a connection must never be read as the next
+answer.  Three guards see to that, and none costs an honest server a round trip:
+
+* before use a connection must be quiet: unread bytes, or its end, rule it out;
+* an origin has to show once for each kind of answer (to HEAD, without a body, with one) that nothing trails behind:
+  one connection is left alone for QUIET_SECONDS.  Meanwhile a second one is opened, and only a third use in that time
+  waits.  A body sent 30 ms after the answer to HEAD is seen by that, be it another whole answer;
+* where anything odd was seen, the origin's connections are used once only from then on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from .connection import Connection
+
+__all__ = ["Pool"]
+
+QUIET_SECONDS = 0.1  # stray bytes were seen 30 to 50 ms behind an answer
+REMEMBERED_ORIGINS = 10_000
+OPENED_BEFORE_WAITING = 2
+
+
+class _Origin:
+    """What was seen of one origin."""
+
+    __slots__ = ("idle", "odd", "opened", "proven")
+
+    def __init__(self) -> None:
+        self.idle: list[Connection] = []  # the most recently used last
+        self.proven: frozenset[str] = frozenset()  # the kinds of answer after which it was quiet
+        self.opened = 0
+        self.odd = False
+
+
+class Pool:
+    """Idle connections of all origins, at most *max_idle*; the one unused for longest is closed first.
+
+    An origin is any hashable: scheme, host and port, and the proxy.
+    """
+
+    def __init__(self, max_idle: int = 256) -> None:
+        self._max_idle = max_idle
+        self._lock = threading.Lock()  # guards all that follows
+        self._origins: OrderedDict[Hashable, _Origin] = OrderedDict()  # the longest unused first
+        self._idle: OrderedDict[Connection, Hashable] = OrderedDict()  # the longest idle first
+        self._closed = False
+
+    def take(self, origin: Hashable) -> Connection | None:
+        """Return an idle connection to *origin* that is safe to use, or None: a new one is to be opened.
+
+        ``waited`` of the connection says for how long, in seconds, it was watched: no time of the server's.
+        """
+        while True:
+            with self._lock:
+                known = self._origin(origin)
+                choice = self._choose(known)
+                if choice is None:
+                    known.opened += 1
+                    return None
+                connection, quiet_for = choice
+                known.idle.remove(connection)
+                del self._idle[connection]
+            connection.waited = quiet_for
+            if connection.is_quiet(quiet_for):
+                with self._lock:
+                    known.proven |= {connection.answer_kind}
+                return connection
+            connection.close()
+
+    def put(self, origin: Hashable, connection: Connection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            known = self._origin(origin)
+            if known.odd or self._closed or not self._max_idle:
+                surplus: Connection | None = connection
+            else:
+                known.idle.append(connection)
+                self._idle[connection] = origin
+                surplus = self._remove_oldest() if len(self._idle) > self._max_idle else None
+        if surplus:
+            surplus.close()
+
+    def distrust(self, origin: Hashable) -> None:
+        """Never use a connection to *origin* twice from now on: something odd was seen."""
+        with self._lock:
+            known = self._origin(origin)
+            known.odd = True
+            idle, known.idle = known.idle, []
+            for connection in idle:
+                del self._idle[connection]
+        for connection in idle:
+            connection.close()
+
+    def clear(self) -> int:
+        """Close all idle connections and return how many there were."""
+        with self._lock:
+            idle = list(self._idle)
+            self._idle.clear()
+            for known in self._origins.values():
+                known.idle = []
+        for connection in idle:
+            connection.close()
+        return len(idle)
+
+    def close(self) -> None:
+        """Close all, and keep none from now on."""
+        self._closed = True
+        self.clear()
+
+    def _origin(self, origin: Hashable) -> _Origin:
+        known = self._origins.get(origin)
+        if known is None:
+            known = self._origins[origin] = _Origin()
+            if len(self._origins) > REMEMBERED_ORIGINS:
+                self._forget_one()
+        else:
+            self._origins.move_to_end(origin)
+        return known
+
+    def _forget_one(self) -> None:
+        oldest, known = next(iter(self._origins.items()))
+        if known.idle:
+            self._origins.move_to_end(oldest)
+        else:
+            del self._origins[oldest]
+
+    def _choose(self, known: _Origin) -> tuple[Connection, float] | None:
+        """Return a connection and for how long, in seconds, it must be quiet before use."""
+        if not known.idle:
+            return None
+        newest = known.idle[-1]
+        if newest.answer_kind in known.proven:
+            return newest, 0.0
+        oldest = known.idle[0]
+        wait = max(0.0, oldest.idle_since + QUIET_SECONDS - time.monotonic())
+        if wait and known.opened < OPENED_BEFORE_WAITING:
+            return None
+        return oldest, wait
+
+    def _remove_oldest(self) -> Connection:
+        connection, origin = self._idle.popitem(last=False)
+        self._origins[origin].idle.remove(connection)
+        return connection

@@ -1,0 +1,263 @@
+"""Ask one target, follow redirects, always return what came of it.
+
+Redirects are followed here and not by requests, which reads their bodies, decodes a Location in one way only, sends
+the user's own headers to any host, and finds a loop when the limit is reached.  A row tells of a visitor's way: the
+codes 301, 302, 303, 307 and 308 with a Location lead on, 300, 304, 305 and 306 never do (RFC 9110, section 15.4).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import codes
+from .connection import Limits
+from .failures import Failure, classify, is_passing
+from .records import Attempt, Hop, Outcome, Result, Target
+from .session import HeaderLines, Request, Session
+from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
+from .wire import Head
+
+if TYPE_CHECKING:
+    from .cookies import ChainCookies
+
+__all__ = ["Probe", "ProbeOptions"]
+
+log = logging.getLogger("status_probe")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
+_CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
+_NO_TLS_THERE = frozenset({
+    Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.CONNECTION_LOST,
+})  # fmt: skip
+# Failures before a request was sent: another method would end no other way.
+_METHOD_MATTERS_NOT = frozenset({
+    Outcome.INVALID_URL, Outcome.DNS_ERROR, Outcome.BLOCKED_ADDRESS, Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT,
+    Outcome.CONNECT_ERROR, Outcome.PROXY_ERROR, Outcome.TLS_ERROR, Outcome.LOCAL_ERROR,
+})  # fmt: skip
+
+
+class ProbeOptions(NamedTuple):
+    """How to ask; times are in seconds."""
+
+    method: str = "get"  # get, head or auto
+    default_scheme: str = "auto"  # https, http or auto
+    max_redirects: int = 10  # 0 follows none
+    connect_timeout: float = 5.0
+    read_timeout: float = 15.0
+    max_time: float = 30.0
+    lang: str = "en"
+    fields: Mapping[str, str] = {}  # ours, sent to every host
+    own_fields: Mapping[str, str] = {}  # the user's, sent to the listed URL's origin only
+
+
+class _Chain:
+    """The way of one request and the redirects that follow it."""
+
+    def __init__(self, method: str, url: Url) -> None:
+        self.method = method
+        self.url = url  # asked now, or next
+        self.start = url
+        self.hops: list[Hop] = []  # answered, oldest first
+        self.head: Head | None = None  # of the last answer
+        self.ip = ""
+        self.failure: Failure | None = None
+        self.asked = 0
+        self.elapsed = 0.0  # seconds until the last answer's head, or the failure
+        self.waited = 0.0  # of these, on our own account
+        self.cookies: ChainCookies | None = None
+        self.seen: set[tuple[str, str]] = set()
+
+    @property
+    def status(self) -> int | None:
+        return self.hops[-1].status if self.hops else None
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.failure:
+            return self.failure.outcome
+        return _CLASSES.get((self.status or 0) // 100, Outcome.NONSTANDARD)
+
+    @property
+    def text(self) -> str:
+        """The redirect_chain column; a hop that was asked and gave no answer is named last, without a code."""
+        if self.asked < 2:
+            return ""
+        shown = [f"{hop.status} {hop.url}" for hop in self.hops]
+        if self.asked > len(self.hops):
+            shown.append(self.url.shown)
+        return " -> ".join(shown)
+
+
+class Probe:
+    """Asks targets over a shared session; called by many threads at once."""
+
+    def __init__(self, session: Session, options: ProbeOptions) -> None:
+        self._session = session
+        self._options = options
+        self._fields = HeaderLines(options.fields)
+        self._all_fields = HeaderLines({**options.fields, **options.own_fields})
+
+    def __call__(self, target: Target, attempts: int = 1) -> Attempt:
+        """Return what *target* answers; *attempts* counts this one."""
+        began = time.monotonic()
+        try:
+            if target.fault:
+                raise InvalidURL(target.fault)
+            chain = self._ask_schemes(target.url, began)
+        except InvalidURL as error:
+            chain = _Chain("", Url("http", "", 80, "/"))
+            chain.failure = Failure(Outcome.INVALID_URL, str(error))
+        except Exception as error:
+            log.exception("internal error at %s", redact(target.url))
+            chain = _Chain("", Url("http", "", 80, "/"))
+            chain.failure = Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}")
+            chain.elapsed = time.monotonic() - began
+        return self._attempt(target, chain, attempts)
+
+    def _ask_schemes(self, text: str, began: float) -> _Chain:
+        """Ask with the scheme listed; where there is none, https first, and http where that cannot be connected."""
+        default = self._options.default_scheme
+        if default != "auto" or has_scheme(text):
+            return self._ask_methods(parse_url(text, "https" if default == "auto" else default), began)
+        chain = self._ask_methods(parse_url(text, "https"), began)
+        if chain.asked > 1 or not _cannot_do_tls(chain):
+            return chain
+        return self._ask_methods(parse_url(text, "http"), began)
+
+    def _ask_methods(self, url: Url, began: float) -> _Chain:
+        """Ask by the method wanted; for auto by HEAD, and by GET where that did not settle it, within the same time."""
+        options = self._options
+        limits = Limits(options.connect_timeout, options.read_timeout, options.max_time, began + options.max_time)
+        if options.method != "auto":
+            return self._follow(_Chain(options.method.upper(), url), limits, began)
+        chain = self._follow(_Chain("HEAD", url), limits, began)
+        settled = chain.outcome in _METHOD_MATTERS_NOT if chain.failure else (chain.status or 0) < 400
+        if settled or time.monotonic() >= limits.deadline:
+            return chain
+        return self._follow(_Chain("GET", url), limits, began)
+
+    def _follow(self, chain: _Chain, limits: Limits, began: float) -> _Chain:
+        while chain.failure is None:
+            cookie = chain.cookies.header(chain.url) if chain.cookies else ""
+            chain.seen.add((chain.url.text, cookie))
+            try:
+                location = self._ask(chain, cookie, limits, began)
+            except Exception as error:
+                chain.failure = classify(error)
+                chain.ip = getattr(error, "ip", "") or chain.ip
+                chain.elapsed = time.monotonic() - began
+                break
+            if location is None:
+                break
+            chain.failure = self._lead_on(chain, location)
+        return chain
+
+    def _ask(self, chain: _Chain, cookie: str, limits: Limits, began: float) -> str | None:
+        """Ask the chain's URL and note the answer; return where it leads, None where it ends."""
+        request = Request.of(chain.method, chain.url, self._fields_for(chain, cookie))
+        chain.asked += 1
+        response = self._session.send(request, stream=True, timeout=limits, proxies={})  # type: ignore[arg-type]
+        answer = response.answer  # type: ignore[attr-defined]
+        chain.waited += answer.connection.waited
+        chain.elapsed = time.monotonic() - began - chain.waited
+        head = chain.head = answer.head
+        chain.ip = answer.connection.ip
+        chain.hops.append(Hop(head.status, chain.url.shown))
+        location = self._location(head)
+        if location is not None and "set-cookie" in head.fields:
+            chain.cookies = _cookies_of(chain)
+        response.close()
+        return location
+
+    def _fields_for(self, chain: _Chain, cookie: str) -> HeaderLines:
+        """The user's own headers and credentials go to the origin they were given for only."""
+        at_home = chain.url.origin == chain.start.origin
+        fields = self._all_fields if at_home else self._fields
+        authorization = chain.url.authorization or (chain.start.authorization if at_home else None)
+        if not authorization and not cookie:
+            return fields
+        extra = {"Authorization": authorization} if authorization else {}
+        if cookie:
+            own = next((fields[name] for name in fields if name.lower() == "cookie"), "")
+            extra["Cookie"] = f"{own}; {cookie}" if own else cookie
+        replaced = {name.lower() for name in extra}
+        return HeaderLines({**{name: fields[name] for name in fields if name.lower() not in replaced}, **extra})
+
+    def _location(self, head: Head) -> str | None:
+        if head.status not in _REDIRECTS or not self._options.max_redirects:
+            return None
+        return decode_location(head.first("location").encode("latin-1")).strip() or None
+
+    def _lead_on(self, chain: _Chain, location: str) -> Failure | None:
+        """Turn the chain to where *location* leads; return why it may not go there."""
+        shown = redact(location[:200])
+        try:
+            following = join(chain.url, location)
+        except InvalidURL as error:
+            return Failure(Outcome.BAD_REDIRECT, f"it redirects to '{shown}': {error}")
+        cookie = chain.cookies.header(following) if chain.cookies else ""
+        if (following.text, cookie) in chain.seen:
+            return Failure(Outcome.REDIRECT_LOOP, f"it redirects in a circle, back to {following.shown}")
+        if len(chain.hops) > self._options.max_redirects:
+            return Failure(
+                Outcome.TOO_MANY_REDIRECTS,
+                f"it still redirects after {self._options.max_redirects} redirects, next to {following.shown}",
+            )
+        chain.url = following
+        return None
+
+    def _attempt(self, target: Target, chain: _Chain, attempts: int) -> Attempt:
+        head, failure = chain.head, chain.failure
+        outcome, status, lang = chain.outcome, chain.status, self._options.lang
+        cause = failure.cause if failure else ""
+        bot = failure is None and head is not None and codes.bot_filtered(head.status, head.fields)
+        moved = any(hop.status in _PERMANENT for hop in chain.hops[:-1])
+        result = Result(
+            row=target.row,
+            url=redact(target.url),
+            status=status,
+            outcome=outcome,
+            reason=head.reason if head else "",
+            meaning=codes.meaning(status, outcome, lang),
+            final_url=chain.hops[-1].url if chain.hops else "",
+            redirects=max(0, chain.asked - 1),
+            redirect_chain=chain.text,
+            elapsed_ms=round(chain.elapsed * 1000) if chain.asked else None,
+            attempts=attempts,
+            method=chain.method if head else "",
+            content_type=head.first("content-type") if head else "",
+            content_length=head.content_length if head else None,
+            ip=chain.ip,
+            error=failure.error if failure else "",
+            hint=codes.hint(status, outcome, lang, cause=cause, bot=bot, permanent_redirect=moved),
+            checked_at_utc=_utc(int(time.time())),
+            verdict=codes.verdict(status, outcome, permanent_redirect=moved, bot=bot, cause=cause),
+        )
+        return Attempt(result, is_passing(outcome, status, cause), head.first("retry-after") if head else "")
+
+
+def _cannot_do_tls(chain: _Chain) -> bool:
+    """Whether there is no TLS to be had; a certificate that is not valid is there, and visitors are warned of it."""
+    failure = chain.failure
+    if failure is None or chain.hops:
+        return False
+    return failure.outcome in _NO_TLS_THERE or failure.cause in ("plain_http", "handshake_refused")
+
+
+def _cookies_of(chain: _Chain) -> ChainCookies:
+    from .cookies import ChainCookies  # few chains set any
+
+    cookies = chain.cookies or ChainCookies()
+    if chain.head:
+        cookies.add(chain.url, chain.head.fields["set-cookie"])
+    return cookies
+
+
+@lru_cache(maxsize=4)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))

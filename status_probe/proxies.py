@@ -1,0 +1,141 @@
+"""Which proxy a URL is asked through: ``--proxy``, or the environment, read once.
+
+requests asks the environment again for each request (99 microseconds, and the registry on Windows), matches a suffix
+without regard to its dots, and knows ``NO_PROXY`` networks of IPv4 only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from .urls import Url, redact
+
+__all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+
+
+class Proxy(NamedTuple):
+    """Where a proxy is, and who we are to it."""
+
+    scheme: str  # http, https, socks4, socks4a, socks5, socks5h
+    host: str
+    port: int
+    username: str = ""
+    password: str = ""
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS, not HTTP."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def authorization(self) -> str:
+        """The value of Proxy-Authorization, or empty text (RFC 7617)."""
+        if not self.username and not self.password:
+            return ""
+        from binascii import b2a_base64
+
+        credentials = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
+        return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Return the proxy that *text* names, such as ``http://user:password@host:3128`` or ``socks5h://host``.
+
+    Raises ValueError, its message fit for the user and free of the password, if it names none.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"the proxy '{redact(text)}' is not valid, expected http://HOST:PORT") from None
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"the proxy '{redact(text)}' is of an unknown kind, expected http, https, socks4 or socks5")
+    if not host or port == 0:
+        raise ValueError(f"the proxy '{redact(text)}' is not valid, expected http://HOST:PORT")
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Proxy(scheme, host, port or _DEFAULT_PORTS[scheme], username, password)
+
+
+class ProxyRules:
+    """The proxy for each URL: one by scheme, and the hosts that are asked without.
+
+    *proxies* maps ``http``, ``https`` and ``all`` to a Proxy; *bypass* is in the manner of NO_PROXY: names (with all
+    names below them), ``.suffix``, addresses, networks such as ``10.0.0.0/8``, each with ``:port`` where wanted, and
+    ``*`` for all.
+    """
+
+    def __init__(self, proxies: Mapping[str, Proxy], bypass: str = "") -> None:
+        self._proxies = dict(proxies)
+        self._rules = [rule.strip().lower() for rule in bypass.replace(" ", ",").split(",") if rule.strip()]
+        self._bypassed = lru_cache(maxsize=10_000)(self._find_rule)
+
+    def __bool__(self) -> bool:
+        return bool(self._proxies)
+
+    def __iter__(self) -> Iterator[Proxy]:
+        return iter(self._proxies.values())
+
+    @classmethod
+    def from_environment(cls) -> ProxyRules:
+        """Read the environment's proxies, on Windows and macOS also the system's.
+
+        Raises ValueError if one of them is not valid.
+        """
+        from urllib.request import getproxies
+
+        found = getproxies()
+        bypass = found.pop("no", "")
+        proxies = {scheme: parse_proxy(found[scheme]) for scheme in ("http", "https", "all") if found.get(scheme)}
+        return cls(proxies, bypass)
+
+    def proxy_for(self, url: Url) -> Proxy | None:
+        """Return the proxy to ask *url* through, None for none."""
+        if not self._proxies:
+            return None
+        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
+        return None if proxy is None or self._bypassed(url.host, url.port) else proxy
+
+    def _find_rule(self, host: str, port: int) -> bool:
+        return any(_matches(rule, host.rstrip("."), port) for rule in self._rules)
+
+
+DIRECT = ProxyRules({})
+
+
+def _matches(rule: str, host: str, port: int) -> bool:
+    if rule == "*":
+        return True
+    rule_host, colon, rule_port = rule.rpartition(":")
+    if colon and rule_port.isdigit() and (":" not in rule_host or rule_host.endswith("]")):
+        if int(rule_port) != port:
+            return False
+        rule = rule_host
+    rule = rule.strip("[]")
+    address = _address(host)
+    if address is not None:
+        return _in_network(address, rule)
+    name = rule.removeprefix("*").strip(".")
+    return bool(name) and (host == name or host.endswith("." + name))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, rule: str) -> bool:
+    if rule.endswith(".*"):  # '127.*', as Windows writes it
+        return str(address).startswith(rule[:-1])
+    try:
+        return address in ipaddress.ip_network(rule, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,293 @@
+"""The report: results to a CSV file, in input order at its end; and going on with one.
+
+While a run lasts, rows stand in the file as they completed, each batch handed to the system in one write, so that
+another program sees whole rows at any time and a killed run loses nothing that was written.  At the end the file is
+put in input order: rewritten beside, and replaced in one step.
+
+Numbered files, of so many rows each, are made from that one file at the end, which then goes.  Until then there is
+one file to look at and to go on with.
+
+One thread writes.  `Report.done` and `Report.result` may be asked by another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from .cells import Layout
+from .order import IN_ORDER, Ending, RowIndex, replace_file, rows_in_order, write_numbered
+from .outfile import ReportError, refuse
+from .records import Result, Target
+from .resume import Listed, fill_index, holds_no_row, read_rows
+
+__all__ = ["SHEET_ROWS", "Report", "ReportError", "open_report"]
+
+SHEET_ROWS: Final = 1_048_575  # what a spreadsheet shows below the heading
+
+
+class Report:
+    """A report that is being written; `open_report` makes one."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        layout: Layout,
+        path: Path | None = None,
+        ending: Ending = IN_ORDER,
+        *,
+        closes: bool = True,
+    ) -> None:
+        """Write to *file*.
+
+        Without a *path* it is a stream: nothing of it is read again, and its rows stay as they completed.
+        *closes* says that *file* is closed with the report.
+        """
+        self._file = file
+        self._layout = layout
+        self._path = path
+        self._ending = ending
+        self._closes = closes
+        self._reader: BinaryIO | None = None
+        self._index = RowIndex()
+        self._end = 0  # bytes in the file, all of them whole rows
+        self._rows = 0
+        self._has_earlier = False  # rows of an earlier run, which resume() is to read
+
+    @property
+    def rows_written(self) -> int:
+        """How many rows the report has, those of earlier runs among them."""
+        return self._rows
+
+    # Going on
+
+    def begin(self) -> None:
+        """Write the heading, over whatever is there."""
+        heading = self._layout.heading()
+        if self._path:
+            self._file.truncate(0)
+        if self._file.write(heading) != len(heading):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._file.flush()
+        self._end = len(heading)
+
+    def begin_again(self) -> None:
+        """Take up a file that has rows of an earlier run, if it has any; they are read by `resume`.
+
+        Raises ReportError if the file is not one of this layout, and leaves it as it is.
+        """
+        heading = self._layout.heading()
+        if self._file.read(len(heading)) == heading:
+            self._has_earlier = True
+            return
+        self._file.seek(0)
+        if not holds_no_row(self._file, heading):
+            raise ReportError(f'"{self._path}" does not begin as this report would: it is no report, or one of other '
+                              "columns, delimiter or encoding; it was left as it is")  # fmt: skip
+        self._file.seek(0)
+        self.begin()
+
+    def resume(self, targets: Iterable[Target], *, retry_failed: bool = False) -> None:
+        """Find out which of *targets* have a row already; read to the end if the file holds rows at all.
+
+        With *retry_failed* rows without a status are dropped.  What is torn is cut off, and of two rows of one
+        line the later stays.
+
+        Raises ReportError if the file is of another list, and leaves it as it is.
+        """
+        if not self._has_earlier:
+            return
+        listed = Listed(targets, self._layout)  # what is wrong with the list is not the report's to say
+        try:
+            with self._named().open("rb") as file:
+                file.seek(len(self._layout.heading()))
+                self._end, gaps = fill_index(self._index, file, self._layout, listed, retry_failed=retry_failed)
+            if gaps:
+                self._rewrite()
+                self._reopen()
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        except (ValueError, OSError) as exc:
+            self.close()
+            raise ReportError(f'cannot go on with "{self._path}": {exc}') from exc
+        self._rows = sum(1 for _ in self._index)
+        self._has_earlier = False
+
+    def _reopen(self) -> None:
+        self._file = self._named().open("r+b", buffering=0)
+        self._end = self._file.seek(0, os.SEEK_END)
+        self._index.close_ranks(len(self._layout.heading()))
+
+    def done(self, number: int) -> bool:
+        """Tell whether the target of this *number* has a row."""
+        return number in self._index
+
+    def result(self, number: int) -> Result:
+        """Return the Result of a target that has a row, as it is in the file.
+
+        For one thread at a time.  Raises ValueError if a cell was changed to what it cannot be.
+        """
+        if self._reader is None:
+            self._reader = self._named().open("rb")
+        offset, size_bytes = self._index.place(number)
+        self._reader.seek(offset)
+        line = self._reader.read(size_bytes).decode(self._layout.encoding)
+        return self._layout.result(self._layout.cells(line[:-2]))
+
+    def done_results(self) -> Iterator[tuple[int, Result]]:
+        """Yield the number and the Result of each row there is, in input order."""
+        for number in self._index:
+            yield number, self.result(number)
+
+    # Writing
+
+    def write(self, pairs: Iterable[tuple[Target, Result]]) -> None:
+        """Write a row for each of *pairs*, and hand them to the system.
+
+        Raises OSError if that cannot be done, say since the disk is full or the file gone; what could be written
+        is whole rows, and those stay.
+        """
+        assert not self._has_earlier, "resume() comes before write()"
+        row = self._layout.row
+        rows = [(target.number, row(target, result)) for target, result in pairs]
+        block = memoryview(b"".join([line for _, line in rows]))
+        written = 0
+        self._check_there()
+        try:
+            while written < len(block):
+                written += self._file.write(block[written:])  # a full disk takes a part, then fails
+            self._file.flush()
+        except OSError:
+            self._note(rows, written)
+            self._cut_half_row()
+            raise
+        self._note(rows, written)
+
+    def _note(self, rows: Iterable[tuple[int, bytes]], written: int) -> None:
+        """Take account of those *rows* that are whole in the bytes *written*."""
+        written += self._end
+        for number, line in rows:
+            if self._end + len(line) > written:
+                break
+            if self._path:
+                self._index.add(number, self._end, len(line))
+            self._end += len(line)
+            self._rows += 1
+
+    def _cut_half_row(self) -> None:
+        if self._path:
+            with contextlib.suppress(OSError):  # resuming drops a torn row as well
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
+
+    def _check_there(self) -> None:
+        """Raise FileNotFoundError if the file was removed: the system goes on writing to one without a name."""
+        if self._path and not self._path.exists():
+            raise FileNotFoundError(errno.ENOENT, "it was removed", str(self._path))
+
+    # The end
+
+    def finish(self) -> OSError | None:
+        """Put a file whose rows are all in into input order, or into its numbered files; close it.
+
+        Return why that could not be done, if so: the file then has every row, in order of completion.
+
+        Raises FileNotFoundError if the file is gone.
+        """
+        self._check_there()
+        try:
+            if self._ending.split_rows:
+                self._split()
+            elif self._path and not (self._ending.as_completed or self._index.in_order):
+                self._rewrite()
+        except OSError as exc:
+            return exc
+        finally:
+            self.close()
+        return None
+
+    def close(self) -> None:
+        """Close the file as it is."""
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+        if self._closes:
+            self._file.close()
+
+    def _named(self) -> Path:
+        assert self._path, "a stream has no earlier rows and no order"
+        return self._path
+
+    def _rewrite(self) -> None:
+        """Put the file in input order, without anything that the index does not know; it is closed thereby."""
+        self.close()  # Windows replaces no open file
+        path = self._named()
+        rows = chain([self._layout.heading()], rows_in_order(path, self._index))
+        replace_file(path, rows, like=path, replace=self._ending.replace)
+
+    def _split(self) -> None:
+        """Make the numbered files, then remove the one they are made from."""
+        self.close()
+        path, heading = self._named(), self._layout.heading()
+        with path.open("rb") as file:
+            file.seek(len(heading))
+            as_completed = (line for _, line in read_rows(file, self._layout.eol))
+            rows = as_completed if self._ending.as_completed else rows_in_order(path, self._index)
+            write_numbered(path, heading, rows, self._ending)
+        path.unlink()
+
+
+def open_report(
+    output: str | os.PathLike[str] | BinaryIO,
+    layout: Layout,
+    ending: Ending = IN_ORDER,
+    *,
+    sources: Iterable[str] = (),
+    resume: bool = False,
+) -> Report:
+    """Open *output*, a file's name or a binary stream, and write the heading; or take up a file with *resume*.
+
+    A file that exists is replaced if *ending* says so.  *sources* are the names of the lists, none of which may be
+    written over.
+
+    Raises ReportError if the output cannot be used; what was there is then as it was.
+    """
+    if not isinstance(output, (str, os.PathLike)):
+        if resume or ending.split_rows:
+            raise ReportError("what goes to standard output can be neither resumed nor split; name a file")
+        report = Report(output, layout, closes=False)
+        report.begin()
+        return report
+    if resume and not {"row", "url"} <= {*layout.columns}:
+        raise ReportError("a report without the columns row and url cannot be resumed")
+    path = Path(os.path.realpath(output))  # through a link, which is to stay one
+    try:
+        refuse(path, tuple(sources), split=ending.split_rows > 0, resume=resume, overwrite=ending.overwrite)
+        return _open(path, layout, ending, resume=resume)
+    except OSError as exc:
+        raise ReportError(f'cannot write "{path}": {exc.strerror or exc}') from exc
+
+
+def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report:
+    existed = path.exists()
+    file = path.open("x+b" if not existed else "r+b" if path.is_file() else "wb", buffering=0)
+    if existed and not path.is_file():  # a device, a pipe
+        report = Report(file, layout)
+    else:
+        report = Report(file, layout, path, ending._replace(overwrite=ending.overwrite or resume))
+    try:
+        if existed and resume:
+            report.begin_again()
+        else:
+            report.begin()
+    except BaseException:
+        file.close()
+        if not existed:
+            path.unlink()
+        raise
+    return report

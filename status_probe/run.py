@@ -1,0 +1,200 @@
+"""One run: the rooms wired in reading order, and its results in batches."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
+from types import TracebackType
+
+from .failures import RetryPolicy
+from .hostqueue import HostQueue
+from .machine import fit_to_limits
+from .names import Resolver
+from .netwatch import NetworkWatch
+from .options import Options
+from .probe import Probe, ProbeOptions
+from .records import Result, Target
+from .repeats import Claim, Repeats
+from .session import Session
+from .tls import open_context
+from .transport import Transport
+from .urls import InvalidURL, parse_url
+from .workers import Finished, Task, Workers
+
+__all__ = ["Run", "open_probe"]
+
+MAX_HELD = 100_000  # tasks; so a list sorted by host still shows many hosts at once
+POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
+
+Pair = tuple[Target, Result]
+
+
+def open_probe(options: Options) -> tuple[Probe, Session]:
+    """Return what asks one target, and the session below it.
+
+    Raises ValueError for an option that cannot be used.
+    """
+    workers, max_idle = fit_to_limits(options.workers)
+    resolver = Resolver(options.hosts_table(), public_only=options.public_only, max_lookups=max(64, 2 * workers))
+    bundle = options.ca_bundle_file()
+
+    def make_context() -> object:
+        return open_context(bundle, options.client_cert, options.client_key, insecure=options.insecure)
+
+    transport = Transport(resolver, make_context, options.proxy_rules(), max_idle)  # type: ignore[arg-type]
+    if bundle or options.client_cert:
+        transport.load_context()  # what is wrong with a file is told at once
+    session = Session(transport)
+    probe = Probe(
+        session,
+        ProbeOptions(
+            method=options.method,
+            default_scheme=options.default_scheme,
+            max_redirects=options.max_redirects,
+            connect_timeout=options.connect_timeout,
+            read_timeout=options.read_timeout,
+            max_time=options.max_time,
+            lang=options.lang,
+            fields=options.fields(),
+            own_fields=options.own_fields(),
+        ),
+    )
+    return probe, session
+
+
+class Run:
+    """Asks *targets* and gives out a row for each, in batches as they complete.
+
+    *earlier* returns the row of a target that has one from an earlier run, None for one that is to be asked.
+
+    Raises ValueError for an option that cannot be used, before anything is asked.
+    """
+
+    def __init__(
+        self, targets: Iterable[Target], options: Options, earlier: Callable[[Target], Result | None] | None = None
+    ) -> None:
+        self._options = options
+        self._targets = targets
+        self._earlier = earlier
+        self._probe, self._session = open_probe(options)
+        self._repeats = Repeats() if options.dedupe else None
+        self._queue: HostQueue[Task] = HostQueue(
+            MAX_HELD,
+            host_of=attrgetter("host"),
+            per_host=options.per_host,
+            delay=options.delay,
+            rate=options.rate,
+            longest_gap=options.max_retry_wait,
+        )
+        self.workers = Workers(
+            self._probe,
+            self._queue,
+            count=fit_to_limits(options.workers)[0],
+            retries=RetryPolicy(options.retries, options.retry_wait, options.max_retry_wait),
+            watch=NetworkWatch(options.max_retry_wait) if options.max_retry_wait else None,
+        )
+        self._ended = False
+
+    def __enter__(self) -> Run:  # noqa: PYI034 - Self is 3.11's
+        self.workers.start(self._tasks())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._ended:
+            self.workers.join(2.0)
+        if self._repeats:
+            self._repeats.close()
+        self._session.close()
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self.workers.stop()
+        if self._repeats:
+            self._repeats.stop()
+
+    def batches(self) -> Iterator[list[Pair]]:
+        """Yield rows as they complete, an empty list where none came for POLL_SECONDS.
+
+        Raises what the list raised when it could not be read on, after all rows of what was read.
+        """
+        while not self._ended:
+            yield self._batch()
+        if self.workers.fault:
+            raise self.workers.fault
+
+    def waiting_for(self) -> list[tuple[Target, float]]:
+        """Return what is being asked, the oldest first, each with its age in seconds."""
+        return self.workers.in_flight()
+
+    def held(self) -> list[tuple[str, float, int]]:
+        """Return (host, seconds, targets) of hosts that are held back, the longest first."""
+        now = time.monotonic()
+        rows = [(str(host), until - now, count) for host, until, count in self._queue.held()]
+        return sorted(rows, key=lambda row: -row[1])
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether fewer targets are left than there are workers."""
+        return self.workers.is_fed and self._queue.qsize() + self._queue.out < self._options.workers
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run waits for this machine's own network."""
+        watch = self.workers.watch
+        return watch is not None and watch.down
+
+    def _batch(self) -> list[Pair]:
+        results = self.workers.results
+        batch: list[Pair] = []
+        try:
+            finished = results.get(timeout=POLL_SECONDS)
+            while finished is not None:
+                self._add(batch, finished)
+                if len(batch) >= 1000:
+                    break
+                finished = results.get_nowait()
+            self._ended = finished is None
+        except queue.Empty:
+            pass
+        self.workers.taken()
+        return batch
+
+    def _add(self, batch: list[Pair], finished: Finished) -> None:
+        batch.append((finished.target, finished.result))
+        if self._repeats and finished.key:
+            batch += self._repeats.settle(finished.key, finished.result)
+
+    def _tasks(self) -> Iterator[Task | Finished]:
+        """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
+        scheme = "https" if self._options.default_scheme == "auto" else self._options.default_scheme
+        for target in self._targets:
+            try:
+                url = None if target.fault else parse_url(target.url, scheme)
+            except InvalidURL:
+                url = None
+            key = "" if url is None or self._repeats is None else _key(target.url, url)
+            known = self._earlier(target) if self._earlier else None
+            if known is not None:
+                if key and self._repeats:
+                    self._repeats.preload(key, known)
+            elif url is None:
+                yield Finished(target, self._probe(target).result)
+            else:
+                yield from self._claim(Task(target, url.host_key, key))
+
+    def _claim(self, task: Task) -> Iterator[Task | Finished]:
+        claim = self._repeats.claim(task.target, task.key) if self._repeats else Claim.ASK
+        if claim is Claim.ASK:
+            yield task
+        elif isinstance(claim, Result):
+            yield Finished(task.target, claim)
+
+
+def _key(text: str, url: object) -> str:
+    """Return what is equal for targets that ask the same: a listed scheme is not the same as a default one."""
+    return f"{'' if '://' in text else '?'}{url!r}"

@@ -1,0 +1,187 @@
+"""The shared session: requests' own, with an adapter below it that keeps the laws.
+
+``session.get(url)`` and ``session.send(prepared)`` work and return a requests.Response, of one answer: redirects are
+followed by the probe.  What differs from requests: every interim answer is passed over, a valid status is never lost
+to what follows it, a deadline holds, the environment is not asked, no cookie is kept, nothing is decompressed, and no
+more than 64 KiB of a body are read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from .connection import Limits
+from .transport import Answer, Transport
+from .urls import InvalidURL, Url, parse_url
+
+__all__ = ["HeaderLines", "Request", "RunResponse", "Session", "header_line"]
+
+DEFAULT_SECONDS = 30.0  # for session.get() without a timeout
+
+
+class HeaderLines(dict[str, str]):
+    """Header fields by name, and the same as they are written, for a run writes them for each URL."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(fields)
+        ordered = sorted(fields.items(), key=lambda field: field[0].lower() != "host")  # first: RFC 9110, section 7.2
+        self.lines = "".join(header_line(name, value) for name, value in ordered)
+
+
+def header_line(name: str, value: str) -> str:
+    """Return one line with its CRLF.
+
+    Raises ValueError for what would end the line or the name early.
+    """
+    if not name or not set(name.lower()) <= _TOKEN or not _LINE_BREAKS.isdisjoint(value):
+        raise ValueError(f"the header '{name}' is not valid")
+    return f"{'Host' if name.lower() == 'host' else name}: {value.strip()}\r\n"
+
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")  # RFC 9110, section 5.6.2
+_LINE_BREAKS = frozenset("\r\n\0")
+
+
+class Request(requests.PreparedRequest):
+    """A prepared request that carries its parsed URL, so that nothing is parsed or escaped a second time."""
+
+    parsed: Url | None = None
+
+    @classmethod
+    def of(cls, method: str, url: Url, fields: HeaderLines) -> Request:
+        """Return a request for *url* as it stands."""
+        request = cls()
+        request.method, request.url, request.parsed = method, url.text, url
+        request.headers = fields  # type: ignore[assignment]
+        return request
+
+
+class RunResponse(requests.Response):
+    """A Response that knows the Answer it was made of."""
+
+    answer: Answer
+
+
+class Session(requests.Session):
+    """A requests.Session over one Transport, shared by all threads of a run."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # cookies live for one redirect chain only
+        self.adapters.clear()
+        self.transport = transport
+        adapter = Adapter(transport)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """Follow nothing: requests would read and unpack the whole body of a redirect, whatever its size."""
+        return None
+
+
+class Adapter(BaseAdapter):
+    """What requests calls to send a request."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self._transport = transport
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002
+        timeout: Limits | float | tuple[float | None, float | None] | None = None,
+        verify: object = True,  # noqa: ARG002
+        cert: object = None,  # noqa: ARG002
+        proxies: object = None,  # noqa: ARG002
+    ) -> RunResponse:
+        """Return the answer; *verify*, *cert* and *proxies* are the transport's, for all requests alike.
+
+        Raises what ``failures`` classifies.
+        """
+        limits = timeout if isinstance(timeout, Limits) else _limits(timeout)
+        url = getattr(request, "parsed", None) or _parse(request.url or "")
+        fields = request.headers
+        if isinstance(fields, HeaderLines):
+            lines = fields.lines
+        else:
+            lines = HeaderLines({str(name): _text(value) for name, value in fields.items()}).lines
+        if request.body is not None:
+            raise ValueError("a status check sends no body")
+        answer = self._transport.ask(request.method or "GET", url, lines, limits)
+        return _response(request, answer, _Body(self._transport, answer, limits))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+
+class _Body:
+    """What requests reads a body from."""
+
+    def __init__(self, transport: Transport, answer: Answer, limits: Limits) -> None:
+        self._transport = transport
+        self._answer: Answer | None = answer
+        self._limits = limits
+
+    def stream(self, amount: int = 0, decode_content: bool = False) -> Iterator[bytes]:  # noqa: ARG002
+        """Yield what is read of the body, in one piece."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            yield self._transport.read_body(answer, self._limits)
+
+    def close(self) -> None:
+        """Be done with the answer; its connection is kept where that is safe."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            self._transport.finish(answer, self._limits)
+
+
+def _response(request: requests.PreparedRequest, answer: Answer, body: _Body) -> RunResponse:
+    response = RunResponse()
+    response.answer = answer
+    response.status_code = answer.head.status
+    response.reason = answer.head.reason
+    response.headers = _Headers(answer.head.fields)
+    response.url = request.url or ""
+    response.request = request
+    response.raw = body
+    return response
+
+
+class _Headers(CaseInsensitiveDict[str]):
+    """A response's headers, filled in when somebody asks: the probe reads the head itself."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_store":
+            raise AttributeError(name)
+        CaseInsensitiveDict.__init__(self, {key: value.replace("\n", ", ") for key, value in self._fields.items()})
+        return self.__dict__["_store"]
+
+
+def _limits(timeout: float | tuple[float | None, float | None] | None) -> Limits:
+    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    total = DEFAULT_SECONDS if timeout is None else max(connect or 0.0, read or 0.0) or DEFAULT_SECONDS
+    return Limits(connect or total, read or total, total, time.monotonic() + total)
+
+
+def _parse(text: str) -> Url:
+    try:
+        return parse_url(text)
+    except InvalidURL as error:
+        raise requests.exceptions.InvalidURL(str(error)) from error
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -1,0 +1,145 @@
+"""The one TLS context of a run, and why a handshake failed.
+
+A context is loaded once: requests has certifi's bundle parsed for each connection, 22 to 31 ms each.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+__all__ = ["BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "open_context"]
+
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+# OpenSSL 3 refuses servers without secure renegotiation (RFC 5746); browsers do not.  The constant is 3.12's.
+_OP_LEGACY_SERVER_CONNECT = 0x4
+
+# What X509_verify_cert says (openssl/x509_vfy.h): a cause, and a sentence for the owner of the site.
+_CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
+    2: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
+    9: ("not_yet_valid", "the certificate is not yet valid"),
+    10: ("expired", "the certificate has expired"),
+    18: ("self_signed", "the certificate is self-signed"),
+    19: ("self_signed", "the certificate chain ends in a self-signed certificate that is not trusted"),
+    20: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
+    21: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
+    23: ("other", "the certificate was revoked"),
+    62: ("wrong_host", "the certificate is for another host name"),
+    64: ("wrong_address", "the certificate is not for this IP address"),
+}
+
+_PLAIN_HTTP = ("plain_http", "the server does not speak TLS on this port (plain HTTP?)")
+_CLIENT_CERTIFICATE = ("client_certificate", "the server wants a client certificate")
+_HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
+    "WRONG_VERSION_NUMBER": _PLAIN_HTTP,
+    "HTTP_REQUEST": _PLAIN_HTTP,
+    "UNKNOWN_PROTOCOL": _PLAIN_HTTP,
+    "RECORD_LAYER_FAILURE": _PLAIN_HTTP,  # OpenSSL 3.2 and later for the first of these
+    "PACKET_LENGTH_TOO_LONG": _PLAIN_HTTP,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _CLIENT_CERTIFICATE,
+    "TLSV1_ALERT_PROTOCOL_VERSION": ("handshake_refused", "the server refused the TLS versions offered"),
+    "UNSUPPORTED_PROTOCOL": ("handshake_refused", "the server speaks only TLS versions that are no longer safe"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": ("handshake_refused", "the server refused the TLS handshake"),
+    "TLSV1_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
+    "TLSV1_ALERT_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
+    "DH_KEY_TOO_SMALL": ("handshake_refused", "the server's key exchange is too weak"),
+    "EE_KEY_TOO_SMALL": ("other", "the certificate's key is too short"),
+    "CA_MD_TOO_WEAK": ("other", "the certificate is signed with an algorithm that is no longer safe"),
+}
+
+
+def bundle_from_environment(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the CA bundle that the environment names and the variable that does, or None.
+
+    Raises ValueError that names the variable if it names a missing file.
+    """
+    for variable in BUNDLE_VARIABLES:
+        value = environ.get(variable)
+        if value:
+            if not Path(value).exists():
+                raise ValueError(f"{variable} names '{value}', which does not exist")
+            return value, variable
+    return None
+
+
+def open_context(
+    ca_bundle: str | None = None,
+    client_cert: str | None = None,
+    client_key: str | None = None,
+    *,
+    insecure: bool = False,
+) -> ssl.SSLContext:
+    """Return a context that trusts *ca_bundle* (a file or a folder), or else certifi's and the system's store.
+
+    Certificates are judged equally on all versions of Python: 3.13 began to refuse a leaf without an authority key
+    identifier (VERIFY_X509_STRICT, python/cpython#138193), which browsers accept.
+
+    Raises ValueError if a file cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+    context.set_alpn_protocols(["http/1.1"])
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        _load_authorities(context, ca_bundle)
+    if client_cert:
+        _load_client_certificate(context, client_cert, client_key)
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, ca_bundle: str | None) -> None:
+    if ca_bundle is None:
+        import certifi
+
+        context.load_default_certs()
+        context.load_verify_locations(certifi.where())
+        return
+    is_folder = Path(ca_bundle).is_dir()
+    try:
+        context.load_verify_locations(None if is_folder else ca_bundle, ca_bundle if is_folder else None)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"cannot use the CA bundle '{ca_bundle}': {_file_fault(error)}") from error
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    def refuse_prompt() -> str:  # OpenSSL would ask on the terminal, and wait
+        raise ValueError(f"cannot use the client key '{key or cert}': it is protected by a password")
+
+    try:
+        context.load_cert_chain(cert, key, password=refuse_prompt)
+    except OSError as error:
+        raise ValueError(f"cannot use the client certificate '{cert}': {_file_fault(error)}") from error
+
+
+def _file_fault(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "the key does not fit" if "MISMATCH" in (error.reason or "") else "it holds no valid PEM"
+    return (error.strerror or "it cannot be read").lower()
+
+
+def explain_tls(error: BaseException) -> tuple[str, str]:
+    """Return the cause, one of those that codes.hint() knows, and a sentence for a failed handshake.
+
+    OpenSSL's numbers decide, never its texts.
+    """
+    for part in _chain(error):
+        if isinstance(part, ssl.SSLCertVerificationError):
+            other = ("other", "the certificate was not accepted")
+            return _CERTIFICATE_FAULTS.get(part.verify_code, other)
+        if isinstance(part, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return "handshake_refused", "the server closed the connection during the TLS handshake"
+        if isinstance(part, ssl.SSLError):
+            other = ("handshake_refused", f"the TLS handshake failed ({(part.reason or 'unknown reason').lower()})")
+            return _HANDSHAKE_FAULTS.get(part.reason or "", other)
+    return "handshake_refused", "the TLS handshake failed"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

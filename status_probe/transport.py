@@ -1,0 +1,255 @@
+"""One request, one answer: which connection it goes over, and whether that may be used again."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import requests
+
+from . import wire
+from .connection import (
+    Connection,
+    ConnectionLost,
+    Limits,
+    ProxyFailed,
+    connect,
+    is_exhaustion,
+    read_head,
+    start_tls,
+)
+from .names import Address, NameFailure, Resolver
+from .pool import Pool
+from .proxies import DIRECT, Proxy, ProxyRules
+from .tunnels import connect_through
+from .urls import Url
+from .wire import Head
+
+__all__ = ["Answer", "Transport"]
+
+DRAIN_SECONDS = 0.5  # for the rest of a small body; after it a new connection is the cheaper one
+
+
+class Answer(NamedTuple):
+    """A final answer's head, and what it takes to finish with its connection."""
+
+    head: Head
+    connection: Connection
+    rest: bytes  # of the body, so far
+    origin: tuple[Any, ...]
+    method: str
+
+    @property
+    def body_length(self) -> int | None:
+        """How many bytes of body there are, None where only reading tells."""
+        if not self.head.has_body(self.method):
+            return 0
+        return None if self.head.chunked else self.head.content_length
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more came than the answer: then it may itself be the surplus of another one."""
+        try:
+            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+        except wire.ProtocolError:
+            return True
+        return end is not None and len(self.rest) > end
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return self.head.chunked and self.head.has_body(self.method)
+
+
+class Transport:
+    """Asks one URL for one answer, over connections that are kept while that is safe.
+
+    *max_idle* connections are kept at most.  *context* makes the TLS context when it is first needed.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        context: Callable[[], ssl.SSLContext],
+        proxies: ProxyRules = DIRECT,
+        max_idle: int = 256,
+    ) -> None:
+        self._resolver = resolver
+        self._proxies = proxies
+        self._pool = Pool(max_idle)
+        self._make_context = context
+        self._context: ssl.SSLContext | None = None
+        self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
+
+    def ask(self, method: str, url: Url, header_lines: str, limits: Limits) -> Answer:
+        """Send a request and return its final answer.
+
+        *header_lines* follow the Host line, each with its CRLF.  A connection used before whose answer is odd in any
+        way is given up for one try on a new one: the server may have closed it, or left something on it.
+
+        Raises what ``failures`` classifies.
+        """
+        proxy = self._proxies.proxy_for(url)
+        origin = (*url.origin, proxy)
+        request = _request_bytes(method, url, header_lines, proxy)
+        kept = self._pool.take(origin)
+        if kept is not None:
+            answer = self._ask_again(kept, request, method, origin, limits)
+            if answer is not None:
+                return answer
+        answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
+        if proxy is not None and answer.head.status == 407 and url.scheme == "http":
+            answer.connection.close()
+            raise ProxyFailed("the proxy wants a user name and a password (407)")
+        return answer
+
+    def finish(self, answer: Answer, limits: Limits) -> None:
+        """Read the rest of a small body, so that the connection can be kept; close it where that is not safe or cheap.
+
+        Call it once for each answer; it takes DRAIN_SECONDS at most.
+        """
+        if not answer.head.reusable(answer.method):
+            answer.connection.close()
+        elif answer.has_surplus:
+            answer.connection.close()
+            self._pool.distrust(answer.origin)
+        elif self._read_to_end(answer, limits):
+            kind = "head" if answer.method == "HEAD" else "body" if answer.body_length != 0 else "empty"
+            answer.connection.answer_kind = kind
+            self._pool.put(answer.origin, answer.connection)
+
+    def read_body(self, answer: Answer, limits: Limits) -> bytes:
+        """Return the content, at most MAX_BODY_BYTES of it, and close the connection."""
+        body = answer.rest
+        chunked, length = answer.is_chunked, answer.body_length
+        try:
+            while len(body) < (wire.MAX_BODY_BYTES if length is None else min(length, wire.MAX_BODY_BYTES)):
+                received = answer.connection.receive(limits)
+                body += received
+                if not received or (chunked and wire.chunked_end(body) is not None):
+                    break
+        except (ConnectionLost, wire.ProtocolError):
+            pass  # what came is what there is
+        answer.connection.close()
+        return (wire.dechunk(body) if chunked else body)[: wire.MAX_BODY_BYTES if length is None else length]
+
+    def free_idle(self) -> int:
+        """Close all idle connections, for want of files or ports; return how many."""
+        return self._pool.clear()
+
+    def close(self) -> None:
+        """Close the idle connections and let the look-up threads end."""
+        self._pool.close()
+        self._resolver.close()
+
+    def load_context(self) -> ssl.SSLContext:
+        """Return the one TLS context.
+
+        Raises ValueError if its files cannot be used.
+        """
+        with self._context_lock:
+            if self._context is None:
+                self._context = self._make_context()
+            return self._context
+
+    def _ask_again(
+        self, kept: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
+    ) -> Answer | None:
+        """Ask on a connection used before; None where its answer cannot be trusted."""
+        try:
+            answer = self._ask_on(kept, request, method, origin, limits)
+        except ConnectionLost:
+            return None  # closed meanwhile, as any server may
+        except wire.ProtocolError:
+            self._pool.distrust(origin)
+            return None
+        if answer.head.status == 408 or not answer.head.whole or answer.has_surplus:
+            kept.close()
+            if answer.head.status != 408:
+                self._pool.distrust(origin)
+            return None
+        return answer
+
+    def _ask_on(
+        self, connection: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
+    ) -> Answer:
+        try:
+            connection_fault = _send(connection, request, limits)
+            reader, head = read_head(connection, limits, connection_fault)
+        except BaseException as error:
+            connection.close()
+            error.ip = connection.ip  # type: ignore[attr-defined]  # for the row: what was connected to
+            raise
+        connection.uses += 1
+        return Answer(head, connection, reader.rest, origin, method)
+
+    def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
+        """Read to the end of the body; False, and the connection closed, where that does not come soon."""
+        soon = limits._replace(deadline=min(limits.deadline, time.monotonic() + DRAIN_SECONDS))
+        body, end = answer.rest, answer.body_length
+        try:
+            while end is None or len(body) < end:
+                if answer.is_chunked:
+                    end = wire.chunked_end(body)
+                if end is None or len(body) < end:
+                    received = answer.connection.receive(soon)
+                    if not received or (end or len(body)) > wire.MAX_BODY_BYTES:
+                        break
+                    body += received
+        except (requests.RequestException, wire.ProtocolError):
+            end = None  # the answer is had; only the connection is not
+        if end == len(body):
+            return True
+        answer.connection.close()
+        if end is not None and len(body) > end:
+            self._pool.distrust(answer.origin)
+        return False
+
+    def _open(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
+        """Open a connection; where this machine is at its limits, once more without the idle ones."""
+        until = min(time.monotonic() + limits.connect, limits.deadline)
+        try:
+            return self._open_once(url, proxy, limits, until)
+        except OSError as error:
+            if not is_exhaustion(error) or not self._pool.clear():
+                raise
+        return self._open_once(url, proxy, limits, until)
+
+    def _open_once(self, url: Url, proxy: Proxy | None, limits: Limits, until: float) -> Connection:
+        if proxy is not None:
+            sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
+        else:
+            sock, ip = connect(self._resolve(url.host, url.port, limits, until), limits, until)
+        if url.scheme == "https":
+            sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
+        return Connection(sock, ip)
+
+    def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
+        try:
+            return self._resolver.resolve(host, port, until - time.monotonic())
+        except NameFailure as failure:
+            if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
+                raise limits.exceeded("looking up the name") from failure
+            raise
+
+
+def _request_bytes(method: str, url: Url, header_lines: str, proxy: Proxy | None) -> bytes:
+    target = url.target
+    if proxy is not None and not proxy.is_socks and url.scheme == "http":  # absolute-form: RFC 9112, section 3.2.2
+        target = f"http://{url.authority}{target}"
+        if proxy.authorization:
+            header_lines += f"Proxy-Authorization: {proxy.authorization}\r\n"
+    host_line = "" if header_lines.startswith("Host:") else f"Host: {url.authority}\r\n"
+    return f"{method} {target} HTTP/1.1\r\n{host_line}{header_lines}\r\n".encode("utf-8", "surrogateescape")
+
+
+def _send(connection: Connection, request: bytes, limits: Limits) -> ConnectionLost | None:
+    """Send; a loss is returned, not raised: the server may have answered before it closed."""
+    try:
+        connection.send(request, limits)
+    except ConnectionLost as lost:
+        return lost
+    return None

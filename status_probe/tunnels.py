@@ -1,0 +1,106 @@
+"""Connections by way of a proxy: HTTP, HTTPS and SOCKS."""
+
+from __future__ import annotations
+
+import importlib.util
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import requests
+
+from .connection import (
+    ConnectFailed,
+    Connection,
+    ConnectionLost,
+    ConnectTimedOut,
+    Limits,
+    ProxyFailed,
+    TLSFailed,
+    connect,
+    is_exhaustion,
+    read_head,
+    start_tls,
+)
+from .names import Address, NameFailure
+from .proxies import Proxy
+from .urls import Url
+from .wire import ProtocolError
+
+__all__ = ["connect_through", "has_socks"]
+
+Resolve = Callable[[str, int, Limits, float], Sequence[Address]]
+
+
+def has_socks() -> bool:
+    """Whether requests' optional extra for SOCKS is installed."""
+    return importlib.util.find_spec("socks") is not None
+
+
+def connect_through(
+    proxy: Proxy, url: Url, resolve: Resolve, context: Callable[[], ssl.SSLContext], limits: Limits, until: float
+) -> tuple[Any, str]:
+    """Return a socket that leads to *url*'s host, for http to an HTTP proxy itself, and the proxy's IP.
+
+    Raises ProxyFailed where the proxy cannot be reached or will not serve, else as ``connection.connect``.
+    """
+    try:
+        addresses = resolve(proxy.host, proxy.port, limits, until)
+        if proxy.is_socks:
+            return _through_socks(addresses[0], proxy, url, resolve, limits, until), addresses[0].ip
+        sock, ip = connect(addresses, limits, until)
+        if proxy.scheme == "https":
+            sock = start_tls(sock, proxy.host, context(), limits, until)
+    except (ConnectFailed, NameFailure, TLSFailed) as error:
+        if is_exhaustion(error):
+            raise
+        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+    except ConnectTimedOut as error:
+        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s") from error
+    if url.scheme == "https":
+        _ask_for_tunnel(Connection(sock, ip), proxy, url, limits._replace(deadline=until))
+    return sock, ip
+
+
+def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limits) -> None:
+    """Have an HTTP proxy connect to *url*'s host (RFC 9110, section 9.3.6)."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    lines = [f"CONNECT {host}:{url.port} HTTP/1.1", f"Host: {host}:{url.port}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    try:
+        connection.send("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"), limits)
+        reader, head = read_head(connection, limits)
+        if not 200 <= head.status < 300:
+            raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip())
+        if reader.rest:
+            raise ProxyFailed("the proxy sent something of its own into the tunnel")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, ConnectionLost | ProtocolError | requests.Timeout):
+            raise ProxyFailed("the proxy gave no answer to CONNECT") from error
+        raise
+
+
+def _through_socks(
+    address: Address, proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float
+) -> Any:
+    """Have a SOCKS proxy at *address* connect to *url*'s host: PySocks speaks the protocol.
+
+    Each of its reads is bounded, not their sum; the proxy is the user's own, so that is left so.
+    """
+    import socks
+
+    remote_names = proxy.scheme in ("socks5h", "socks4a")
+    host = url.host if remote_names else resolve(url.host, url.port, limits, until)[0].ip
+    kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
+    tunnel = socks.socksocket(address.family)
+    tunnel.set_proxy(kind, address.ip, proxy.port, remote_names, proxy.username or None, proxy.password or None)
+    tunnel.settimeout(max(0.001, until - time.monotonic()))
+    try:
+        tunnel.connect((host, url.port))
+    except OSError as error:  # socks.ProxyError is one
+        tunnel.close()
+        raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect") from error
+    return tunnel

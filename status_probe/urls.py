@@ -1,0 +1,362 @@
+"""Text to the parts of a request, and back: pure, no I/O.
+
+Whoever lists a URL wants that URL asked, so what it says is sent as it stands: good and bad escapes, case, dot
+segments and an empty query are kept, and only what may not stand in a request line is escaped.  In what is accepted
+the browsers are followed (the WHATWG URL Standard), since a link works for its visitors in a browser: slashes both
+ways, ``http:host``, ``0x7f.1``, full-width dots, emoji.  Three things differ on purpose:
+
+- dot segments of a listed URL are kept; those of a redirect's Location are removed, as every client does;
+- a zone (``[fe80::1%25eth0]``) is accepted, it is needed to connect;
+- an empty label, a label above 63 and a name above 253 characters are refused here: no name server can know them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Sets of the URL Standard, section 1.3: what may stay in a path and in a query, and what no host may hold.  The quote
+# in a query stays, which browsers escape: RFC 3986 allows it, and it is as listed.
+_NOT_IN_PATH = re.compile(r"""[^!$%&'()*+,\-./0-9:;=@A-Z\[\\\]_a-z|~]+""")
+_NOT_IN_QUERY = re.compile(r"""[^!$%&'()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]+""")
+_NOT_IN_USERINFO = re.compile(r"""[^!$&'()*+,\-.0-9A-Z_a-z~]+""")
+_NOT_IN_HOST = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
+
+# A common URL, in one match: most of a list never gets to the general parser below, which takes ten times as long.
+_PLAIN = re.compile(
+    r"(https?)://"
+    r"((?:[a-z0-9_-]{1,63}\.)*[a-z_][a-z0-9_-]{0,62})(?::([0-9]{1,5}))?"
+    r"((?:/[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z|~]*)?(?:\?[!$%&'()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]*)?)"
+    r"(?:#.*)?\Z",
+    re.DOTALL,
+).match
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):").match
+_PORT_FOLLOWS = re.compile(r"[0-9]+(?:[/\\?#]|\Z)").match
+_NUMBERED_SCHEMES = frozenset({"tel", "sms", "fax", "callto"})  # 'tel:110' is no host with a port
+_NETLOC = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?").fullmatch
+_AUTHORITY_END = re.compile(r"[/\\?#]|\Z")
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
+_NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-7]+)|(0|[1-9][0-9]*)").fullmatch
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_STRAY_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
+_REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
+
+
+class InvalidURL(ValueError):  # noqa: N818
+    """The text cannot be asked; the message is a piece of a sentence for the owner of the list."""
+
+
+class Url(NamedTuple):
+    """What a request needs to know of a URL."""
+
+    scheme: str  # 'http' or 'https'
+    host: str  # ASCII, lower case; IPv4 dotted, IPv6 without brackets, with '%zone' where one was given
+    port: int  # the effective one
+    target: str  # path and query as sent, ASCII, begins with '/'
+    username: str | None = None  # escapes decoded; bytes that are no UTF-8 as lone surrogates
+    password: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header: no zone, no default port."""
+        return _netloc(self.scheme, self.host.partition("%")[0], self.port)
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: where credentials may be sent."""
+        return self[:3]
+
+    @property
+    def host_key(self) -> str:
+        """Host and port as one text: the unit of limits by host."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def text(self) -> str:
+        """The whole URL without credentials."""
+        return f"{self.scheme}://{_netloc(self.scheme, self.host.replace('%', '%25'), self.port)}{self.target}"
+
+    @property
+    def shown(self) -> str:
+        """The whole URL with the user's name, and ``***`` for the password."""
+        if self.username is None:
+            return self.text
+        user = _escape(self.username, _NOT_IN_USERINFO) + ("" if self.password is None else ":***")
+        return self.text.replace("://", f"://{user}@", 1)
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, or None without credentials (RFC 7617, in UTF-8)."""
+        if self.username is None:
+            return None
+        from binascii import b2a_base64
+
+        credentials = _to_bytes(f"{self.username}:{self.password or ''}")
+        return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_url(text: str, default_scheme: str = "https") -> Url:
+    """Return the parts of a listed URL; blanks around it and its fragment are dropped.
+
+    *default_scheme* is for a text without one: ``example.com``, ``localhost:80``, ``//example.com/x``.
+
+    Raises InvalidURL if it cannot be asked.
+    """
+    match = _PLAIN(text)
+    if match:
+        return _from_plain(*match.groups())
+    text = _clean(text)
+    scheme, rest = _split_scheme(text)
+    if scheme is None:
+        return _parse_schemeless(text, default_scheme)
+    return _parse_authority(_web(scheme), rest.lstrip("/\\"))
+
+
+def has_scheme(text: str) -> bool:
+    """Say whether the text names a scheme itself: ``localhost:80`` and ``//host`` do not."""
+    return text.startswith(("http://", "https://")) or _split_scheme(_clean(text))[0] is not None
+
+
+def join(base: Url, location: str) -> Url:
+    """Return the URL that a Location header leads to from *base*.
+
+    Credentials of *base* stay with a relative reference, not with one that names a host.
+
+    Raises InvalidURL if it leads to nothing that can be asked.
+    Source: URL Standard, section 4.4; RFC 3986, section 5.2.
+    """
+    text = _clean(location).partition("#")[0]
+    match = _SCHEME(text)
+    scheme = _web(match[1].lower()) if match else base.scheme
+    reference = text[match.end() :] if match else text
+    path, mark, query = reference.partition("?")
+    path = path.replace("\\", "/")
+    if path.startswith("//") or scheme != base.scheme:
+        url = _parse_authority(scheme, reference.lstrip("/\\"))
+        path, mark, query = url.target.partition("?")
+        return url._replace(target=_remove_dots(path) + mark + query)
+    base_path, base_mark, base_query = base.target.partition("?")
+    if not path:
+        tail = mark + _escape(query, _NOT_IN_QUERY) if mark else base_mark + base_query
+        return base._replace(target=base_path + tail)
+    if not path.startswith("/"):
+        path = base_path[: base_path.rindex("/") + 1] + path
+    return base._replace(target=_remove_dots(_escape(path, _NOT_IN_PATH)) + mark + _escape(query, _NOT_IN_QUERY))
+
+
+def decode_location(raw: bytes) -> str:
+    """Return a Location header's bytes as text: UTF-8 where it is that, else latin-1."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+# A password follows 'user:' at the start of an authority, or of a word; a port and the schemes of addresses do not.
+# It ends at the last '@' before the path.  One with a raw '/', '?' or '#' in it makes the URL invalid, but is no less
+# a secret, so what is no port is covered up to the word's last '@'.  The bound keeps a hostile line of a megabyte from
+# taking minutes.
+_PASSWORD = re.compile(
+    r"""(
+        (?: https?:[/\\]* | [/\\]{2}
+          | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): ) )
+        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) [^\s/?#\\:]* :
+    )
+    (?! [0-9]{0,5} (?: [/?#\\\s] | \Z) )
+    (?: [^/?#\\\r\n]{0,2000}@ | \S{0,2000}@ )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Replace the password of each URL in *text* by ``***``, valid or not; rather one too many than one too few."""
+    return _PASSWORD.sub(r"\1***@", text) if "@" in text else text
+
+
+def _from_plain(scheme: str, host: str, port: str | None, target: str) -> Url:
+    if len(host) > 253:
+        raise InvalidURL("the host name is longer than 253 characters")
+    if not target.startswith("/"):
+        target = "/" + target
+    return Url(scheme, host, _parse_port(port) if port else DEFAULT_PORTS[scheme], target)
+
+
+def _netloc(scheme: str, host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if DEFAULT_PORTS[scheme] == port else f"{shown}:{port}"
+
+
+def _clean(text: str) -> str:
+    return text.strip(_STRIPPED).translate(_REMOVED)
+
+
+def _split_scheme(text: str) -> tuple[str | None, str]:
+    """Return the scheme in lower case and what follows its colon; None and all where the text begins with a host."""
+    match = _SCHEME(text)
+    if not match:
+        return None, text
+    scheme, rest = match[1].lower(), text[match.end() :]
+    if scheme in DEFAULT_PORTS:
+        return scheme, rest
+    if _PORT_FOLLOWS(rest) and scheme not in _NUMBERED_SCHEMES:
+        return None, text
+    return (None, text) if "." in scheme and not rest.startswith("//") else (scheme, rest)
+
+
+def _web(scheme: str) -> str:
+    if scheme not in DEFAULT_PORTS:
+        raise InvalidURL(f"only http and https can be asked, not '{scheme[:40]}'")
+    return scheme
+
+
+def _parse_schemeless(text: str, scheme: str) -> Url:
+    """Parse what begins with a host; more strictly, for most of what looks odd here was never meant as a URL."""
+    if text[:2].replace("\\", "/") == "//":
+        return _parse_authority(scheme, text.lstrip("/\\"))
+    match = _PLAIN(f"{scheme}://{text}")
+    if match:
+        return _from_plain(*match.groups())
+    url = _parse_authority(scheme, text)
+    if url.username is not None or not _PLAIN_HOST(url.host):
+        raise InvalidURL("this is no web address")
+    return url
+
+
+def _parse_authority(scheme: str, text: str) -> Url:
+    """Parse what follows the slashes: ``user:password@host:port/path?query#fragment``."""
+    end = _AUTHORITY_END.search(text).start()  # type: ignore[union-attr]  # the end of the text matches
+    userinfo, _, netloc = text[:end].rpartition("@")
+    match = _NETLOC(netloc)
+    if not match:
+        raise InvalidURL("the host or the port is not valid")
+    host, port = match.groups()
+    username, mark, password = userinfo.partition(":")
+    return Url(
+        scheme,
+        _parse_host(host),
+        _parse_port(port) if port else DEFAULT_PORTS[scheme],
+        _parse_target(text[end:]),
+        _unescape(username) if username or password else None,
+        _unescape(password) if mark and (username or password) else None,
+    )
+
+
+def _parse_port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidURL("the port is no number")  # not quoted: it may be half a password
+    port = text.lstrip("0")
+    if len(port) > 5:
+        raise InvalidURL("the port is out of range: it has more than five digits")
+    if not 0 < int(port or "0") < 65536:
+        raise InvalidURL(f"the port {port or 0} is out of range")
+    return int(port)
+
+
+def _parse_target(text: str) -> str:
+    path, mark, query = text.partition("#")[0].partition("?")
+    path = _escape(path.replace("\\", "/"), _NOT_IN_PATH) or "/"
+    return path + mark + _escape(query, _NOT_IN_QUERY)
+
+
+def _parse_host(text: str) -> str:
+    """Return a host as it is looked up (URL Standard, section 3.5)."""
+    if text.startswith("["):
+        return _parse_ipv6(text)
+    if "%" in text:
+        text = _unescape(text)
+    host = text.lower() if text.isascii() else _to_ascii(text)
+    if not host:
+        raise InvalidURL("there is no host name")
+    found = _NOT_IN_HOST.search(host)
+    if found:
+        raise InvalidURL("the host name holds a blank" if found[0] == " " else f"the host name holds {found[0]!a}")
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        raise InvalidURL("the host name has an empty label")
+    if max(map(len, labels)) > 63:
+        raise InvalidURL("the host name has a label of more than 63 characters")
+    if len(host.removesuffix(".")) > 253:
+        raise InvalidURL("the host name is longer than 253 characters")
+    return _parse_ipv4(labels) if labels[-1].isdigit() or _NUMBER(labels[-1]) else host
+
+
+def _to_ascii(host: str) -> str:
+    """Map to the name that is looked up (UTS #46, not transitional); what IDNA 2008 forbids, emoji say, is kept."""
+    from idna import IDNAError, uts46_remap  # 15 ms, for few lists
+
+    try:
+        labels = uts46_remap(host, std3_rules=False).split(".")
+    except IDNAError as error:
+        raise InvalidURL("the host name holds a character that no name can have") from error
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}" for label in labels)
+
+
+def _parse_ipv4(labels: list[str]) -> str:
+    """Return the dotted form of one to four numbers, each decimal, octal (``017``) or hexadecimal (``0x7f``)."""
+    numbers = []
+    for label in labels:
+        match = _NUMBER(label)
+        if not match:
+            break
+        hexadecimal, octal, decimal = match.groups()
+        numbers.append(int(decimal) if decimal else int(octal, 8) if octal else int(hexadecimal or "0", 16))
+    too_big = not numbers or max(numbers[:-1], default=0) > 255 or numbers[-1] >= 256 ** (5 - min(len(numbers), 4))
+    if len(numbers) != len(labels) or len(labels) > 4 or too_big:
+        raise InvalidURL(f"'{'.'.join(labels)}' is no IPv4 address")
+    value = sum(number << 8 * (3 - place) for place, number in enumerate(numbers[:-1])) + numbers[-1]
+    return ".".join(str(byte) for byte in value.to_bytes(4, "big"))
+
+
+def _parse_ipv6(text: str) -> str:
+    from ipaddress import IPv6Address
+
+    address, mark, zone = text[1:-1].partition("%")
+    zone = zone.removeprefix("25") or zone
+    try:
+        if not text.endswith("]") or (mark and not _ZONE(zone)):
+            raise ValueError(text)
+        parsed = IPv6Address(address)
+    except ValueError as error:
+        raise InvalidURL("the IPv6 address in brackets is not valid") from error
+    if parsed.ipv4_mapped:  # 3.13 writes these dotted; as browsers do, and equal on all versions
+        return f"::ffff:{int(parsed) >> 16 & 0xFFFF:x}:{int(parsed) & 0xFFFF:x}{mark}{zone}"
+    return f"{parsed.compressed}{mark}{zone}"
+
+
+def _remove_dots(path: str) -> str:
+    """Resolve ``.`` and ``..``, also where they are escaped (URL Standard, section 4.4, path state)."""
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        dots = segment.lower().replace("%2e", ".")
+        if dots == "..":
+            del kept[-1:]
+        elif dots != ".":
+            kept.append(segment)
+    if dots in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _escape(text: str, unsafe: re.Pattern[str]) -> str:
+    return unsafe.sub(lambda match: "".join(f"%{byte:02X}" for byte in _to_bytes(match[0])), text)
+
+
+def _unescape(text: str) -> str:
+    raw = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), _to_bytes(text))
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _to_bytes(text: str) -> bytes:
+    """Encode as UTF-8; an undecodable byte of the list is that byte again, any other lone surrogate is U+FFFD."""
+    return _STRAY_SURROGATE.sub("\ufffd", text).encode("utf-8", "surrogateescape")

@@ -1,0 +1,259 @@
+"""Bytes to the head of an HTTP/1 answer, and where its body ends: no socket, no clock.
+
+The rules, and why each is as it is:
+
+* The status line is judged strictly.  ``HTTP/1.1 2_00``, ``+200``, ``099``, ``2000``, ``ICY 200`` and a bare body
+  (HTTP/0.9) are no answer; http.client takes the first two for 200.  Only the case of ``HTTP``, the number of blanks
+  and a bare ``HTTP/2`` are let pass, since curl and browsers let them pass.  Source: RFC 9112, section 4.
+* Once it is valid it is never lost.  Header lines are read leniently: no limit on their number, one without a colon
+  is skipped (http.client ends the block there, and loses a Location that follows), line ends may be bare LF, an end
+  of the connection ends them.  All together are read up to MAX_HEAD_BYTES; what is beyond is given up, not the status.
+* Interim answers (1xx but 101) are passed over, in any number up to MAX_HEAD_BYTES of them.  http.client skips 100
+  only, so that each later answer on the connection goes to the wrong URL.  Source: RFC 9110, section 15.2.
+* Whatever leaves a doubt about where the answer ends makes ``reusable`` false: the connection is not used again.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import NamedTuple
+
+__all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "Head", "HeadReader", "ProtocolError", "chunked_end", "dechunk"]
+
+MAX_HEAD_BYTES = 256 * 1024  # as Chrome; requests' 100 lines of 64 KiB lose answers that browsers show
+MAX_CHUNK_LINE_BYTES = 4096
+MAX_BODY_BYTES = 64 * 1024  # above it a new connection is cheaper than the rest of the body
+
+_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)(?:[ \t]+([^\r\n]*))?\r*\n", re.IGNORECASE)
+_CUT_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)[ \t]+([^\r\n]*)", re.IGNORECASE)
+_HEAD_END = re.compile(rb"\n\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_CHUNK_END = re.compile(rb"\r?\n|\r?\Z")
+_TRAILER_END = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
+
+
+class ProtocolError(ValueError):
+    """What came is no HTTP answer; the message is a sentence for the owner of the site."""
+
+
+class Head(NamedTuple):
+    """The head of a final answer.
+
+    *fields* maps lower-case names to values, those of a repeated name joined by a line feed.  Values are text in
+    latin-1, so ``value.encode("latin-1")`` gives back the bytes.
+    """
+
+    status: int
+    reason: str
+    minor_version: int  # of HTTP/1; 0 closes where nothing else is said
+    fields: dict[str, str]
+    whole: bool  # it ended with its blank line, within bounds
+
+    def first(self, name: str) -> str:
+        """Return the first value of the field *name* (lower case), or empty text."""
+        return self.fields.get(name, "").partition("\n")[0]
+
+    @property
+    def content_length(self) -> int | None:
+        """The Content-Length, or None where there is none or it is no single number.
+
+        Source: RFC 9110, section 8.6: equal repetitions may be taken as one.
+        """
+        text = self.fields.get("content-length")
+        if text is None:
+            return None
+        values = {value.strip() for value in text.replace("\n", ",").split(",")}
+        value = values.pop()
+        return int(value) if not values and value.isascii() and value.isdigit() and len(value) < 19 else None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return "transfer-encoding" in self.fields
+
+    def has_body(self, method: str) -> bool:
+        """Whether a body follows, by RFC 9112, section 6.3."""
+        return method != "HEAD" and self.status not in (101, 204, 304)
+
+    def reusable(self, method: str) -> bool:
+        """Whether the connection may be used again once the body has been read as far as it goes.
+
+        Anything that two readers could take differently means no: a length that is none, both ways of framing at
+        once, a coding other than chunked, chunks in HTTP/1.0.  Source: RFC 9112, sections 6.1, 6.3, 9.3.
+        """
+        fields = self.fields
+        if not self.whole or self.status == 101:
+            return False
+        connection = fields.get("connection", "")
+        if connection and "close" in connection.lower():
+            return False
+        if self.minor_version == 0 and "keep-alive" not in connection.lower():
+            return False
+        coding, length = fields.get("transfer-encoding"), fields.get("content-length")
+        if coding is not None:
+            return length is None and coding.lower() == "chunked" and self.minor_version > 0
+        if length is not None:
+            return self.content_length is not None
+        return not self.has_body(method)
+
+
+class HeadReader:
+    """Collect received bytes until they hold the head of a final answer.
+
+    One reader serves one answer: feed() it until it returns a Head, or end() it where the connection ended.
+    ``rest`` then holds what came after the head.
+    """
+
+    __slots__ = ("_buffer", "_interim_bytes", "_scanned", "rest")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._scanned = 0  # where the search for the blank line goes on: a long head is searched once, not each time
+        self._interim_bytes = 0
+        self.rest = b""
+
+    def feed(self, data: bytes) -> Head | None:
+        """Take *data* and return the final answer's Head, or None while it is not complete.
+
+        Raises ProtocolError as soon as it is plain that no answer comes.
+        """
+        self._buffer = self._buffer + data if self._buffer else data
+        while self._buffer:
+            line = self._status_line()
+            if line is None:
+                return None
+            end = _HEAD_END.search(self._buffer, max(line.end() - 1, self._scanned - 3))
+            if end is None:
+                self._scanned = len(self._buffer)
+                return self._cut_head(line) if self._scanned > MAX_HEAD_BYTES else None
+            if not _is_interim(line):
+                self.rest = self._buffer[end.end() :]
+                return _head(line, self._buffer[line.end() : end.end()], whole=True)
+            self._pass_over(end.end())
+        return None
+
+    def end(self) -> Head | None:
+        """Return what is left of a Head whose connection ended too early, or None where nothing came.
+
+        Raises ProtocolError where something came that is no answer.
+        """
+        line = self._status_line() if self._buffer else None
+        return self._cut_head(line) if line is not None and not _is_interim(line) else None
+
+    @property
+    def began(self) -> bool:
+        """Whether any byte of a final answer has come."""
+        return bool(self._buffer)
+
+    @property
+    def status_seen(self) -> int | None:
+        """The code of a status line whose header lines are still on their way."""
+        line = _STATUS_LINE.match(self._buffer)
+        return int(line[2]) if line and not _is_interim(line) else None
+
+    def _status_line(self) -> re.Match[bytes] | None:
+        line = _STATUS_LINE.match(self._buffer)
+        if line is None:
+            if not b"HTTP/".startswith(self._buffer[:5].upper()):
+                raise ProtocolError(_describe_garbage(self._buffer))
+            if b"\n" in self._buffer:
+                first_line = self._buffer.partition(b"\n")[0]
+                raise ProtocolError(f"the status line is not valid: {_quote(first_line)}")
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                line = _CUT_STATUS_LINE.match(self._buffer)
+                if line is None:
+                    raise ProtocolError("the status line does not end")
+        return line
+
+    def _pass_over(self, end: int) -> None:
+        self._buffer = self._buffer[end:]
+        self._scanned = 0
+        self._interim_bytes += end
+        if self._interim_bytes > MAX_HEAD_BYTES:
+            raise ProtocolError("the server sends interim answers (1xx) and no final one")
+
+    def _cut_head(self, line: re.Match[bytes]) -> Head:
+        return _head(line, self._buffer[line.end() : MAX_HEAD_BYTES], whole=False)
+
+
+def _is_interim(line: re.Match[bytes]) -> bool:
+    return line[2][:1] == b"1" and line[2] != b"101"
+
+
+def _head(line: re.Match[bytes], block: bytes, *, whole: bool) -> Head:
+    minor, status, reason = line[1], int(line[2]), line[3]
+    text = _decode_reason(reason[:1000].strip()) if reason else ""
+    return Head(status, text, 1 if minor is None else int(minor), _fields(block), whole)
+
+
+def _fields(block: bytes) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    name = ""
+    for line in block.decode("latin-1").split("\n"):
+        if line[:1] in " \t" and line.strip() and name:  # obsolete line folding: RFC 9112, section 5.2
+            fields[name] += " " + line.strip()
+            continue
+        before, colon, value = line.partition(":")
+        if colon:
+            name = before.strip().lower()
+            value = value.strip()
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+    return fields
+
+
+def _decode_reason(reason: bytes) -> str:
+    """Return the reason phrase as text: ASCII and UTF-8, else GBK (seen on IIS in China), else latin-1."""
+    for encoding in ("utf-8", "gbk"):
+        with suppress(UnicodeDecodeError):
+            return reason.decode(encoding)
+    return reason.decode("latin-1")
+
+
+def _describe_garbage(data: bytes) -> str:
+    if data.startswith((b"\x16\x03", b"\x15\x03")):
+        return "the server speaks TLS on this port, not plain HTTP"
+    if data.startswith(b"SSH-"):
+        return "the server on this port speaks SSH, not HTTP"
+    if data.lstrip()[:1] == b"<":
+        return "the server sent a page without a status line (HTTP/0.9)"
+    return f"the server sent no HTTP answer but {_quote(data)}"
+
+
+def _quote(data: bytes) -> str:
+    text = data[:40].decode("latin-1")
+    return "'" + "".join(c if c.isprintable() and c.isascii() else "." for c in text).strip() + "'"
+
+
+def chunked_end(data: bytes) -> int | None:
+    """Return where the chunked body at the start of *data* ends, or None while it is not complete.
+
+    Raises ProtocolError where it is no chunked body.  Source: RFC 9112, section 7.1.
+    """
+    position = 0
+    while True:
+        size = _CHUNK_SIZE.match(data, position)
+        if size is None:
+            if data.find(b"\n", position) >= 0 or len(data) - position > MAX_CHUNK_LINE_BYTES:
+                raise ProtocolError("the size of a chunk is not valid")
+            return None
+        if int(size[1], 16) == 0:
+            trailer = _TRAILER_END.match(data, size.end())
+            return trailer.end() if trailer else None
+        end = _CHUNK_END.match(data, size.end() + int(size[1], 16))
+        if end is None:
+            raise ProtocolError("a chunk of the body does not end where it says")
+        if not end[0].endswith(b"\n"):
+            return None
+        position = end.end()
+
+
+def dechunk(data: bytes) -> bytes:
+    """Return the content of a chunked body, as far as *data* holds it."""
+    content: list[bytes] = []
+    position = 0
+    while (size := _CHUNK_SIZE.match(data, position)) and (length := int(size[1], 16)):
+        content.append(data[size.end() : size.end() + length])
+        position = size.end() + length
+        position += len(ending[0]) if (ending := _CHUNK_END.match(data, position)) else 0
+    return b"".join(content)

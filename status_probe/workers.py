@@ -1,0 +1,220 @@
+"""The thread group: a feeder that fills the queue, and workers that ask, put off, and hand on what came of it.
+
+The end is told by the feeder: when every target is fed it waits until all are done, shuts the queue down, and puts
+None on the queue of results.  All threads are daemons: a stop drops what waits and does not wait for a stuck server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from .failures import RetryPolicy
+from .hostqueue import HostQueue, ShutDown
+from .netwatch import NetworkWatch, Sign
+from .records import Attempt, Outcome, Result, Target
+
+__all__ = ["Finished", "Task", "Workers"]
+
+log = logging.getLogger("status_probe")
+
+MAX_RESULTS = 20_000  # that wait for the writer; then the workers wait for it
+_PUSHED_BACK = frozenset({429, 503})
+_SIGNS = {
+    Outcome.CONNECT_TIMEOUT: Sign.UNREACHED,
+    Outcome.CONNECT_ERROR: Sign.UNREACHED,
+    Outcome.READ_TIMEOUT: Sign.UNCLEAR,
+    Outcome.DEADLINE_EXCEEDED: Sign.UNCLEAR,
+    Outcome.CONNECTION_LOST: Sign.UNCLEAR,
+    Outcome.LOCAL_ERROR: Sign.UNCLEAR,
+    Outcome.INVALID_URL: Sign.UNCLEAR,
+    Outcome.BLOCKED_ADDRESS: Sign.UNCLEAR,
+    Outcome.INTERNAL_ERROR: Sign.UNCLEAR,
+}
+
+
+class Task:
+    """A target on its way through the queue."""
+
+    __slots__ = ("attempts", "host", "key", "target")
+
+    def __init__(self, target: Target, host: str, key: str = "") -> None:
+        self.target = target
+        self.host = host  # name and port: what limits are about
+        self.key = key  # the same for targets that ask the same, empty where that is of no interest
+        self.attempts = 0  # that counted
+
+
+class Finished(NamedTuple):
+    """A target and its row."""
+
+    target: Target
+    result: Result
+    key: str = ""
+
+
+class Workers:
+    """*count* threads that take tasks from *queue* and put what came of them on *results*.
+
+    *probe* is called with a target and the number of this attempt, and never raises.  *watch* tells an outage of our
+    own network from dead hosts, None does without.
+    """
+
+    def __init__(
+        self,
+        probe: Callable[[Target, int], Attempt],
+        queue: HostQueue[Task],
+        *,
+        count: int,
+        retries: RetryPolicy,
+        watch: NetworkWatch | None = None,
+    ) -> None:
+        self.results: SimpleQueue[Finished | None] = SimpleQueue()
+        self._probe = probe
+        self._queue = queue
+        self._retries = retries
+        self.watch = watch
+        self._room = threading.Event()  # set by the writer when it has taken results
+        self._asked: list[tuple[Task, float] | None] = [None] * count  # by worker: its task, and since when
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self.is_fed = False  # the list was read to its end
+        self.fault: Exception | None = None  # what ended the feeding early
+
+    def start(self, tasks: Iterable[Task | Finished]) -> None:
+        """Start all threads; *tasks* is read on the feeder's, and what is finished already is handed on as it is.
+
+        Raises RuntimeError if not one worker can be started; with fewer than wanted the run goes on.
+        """
+        for place in range(len(self._asked)):
+            thread = threading.Thread(target=self._work, args=(place,), name=f"worker {place + 1}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # out of threads
+                if not self._threads:
+                    raise
+                log.warning("only %d workers could be started", len(self._threads))
+                break
+            self._threads.append(thread)
+        feeder = threading.Thread(target=self._feed, args=(tasks,), name="feeder", daemon=True)
+        feeder.start()
+        self._threads.append(feeder)
+
+    def stop(self) -> None:
+        """Drop what waits; workers end after what they are asking."""
+        self._stopped = True
+        self._queue.shutdown(immediate=True)
+        self._room.set()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the threads for so long at most; return whether all have ended."""
+        limit = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, limit - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def taken(self) -> None:
+        """Tell that results were taken, so that there is room again."""
+        self._room.set()
+
+    def in_flight(self) -> list[tuple[Target, float]]:
+        """Return what is being asked, and for how many seconds, the oldest first."""
+        now = time.monotonic()
+        asked = [entry for entry in self._asked if entry is not None]
+        return sorted(((task.target, now - since) for task, since in asked), key=lambda pair: -pair[1])
+
+    def _feed(self, tasks: Iterable[Task | Finished]) -> None:
+        try:
+            self._queue.feed(self._unfinished(tasks))
+        except ShutDown:
+            pass  # stopped
+        except Exception as fault:
+            self.fault = fault  # a list that cannot be read on; what was read of it gets its rows
+        self.is_fed = True
+        self._queue.join()
+        self._queue.shutdown()
+        self.results.put(None)
+
+    def _unfinished(self, tasks: Iterable[Task | Finished]) -> Iterable[Task]:
+        for task in tasks:
+            if isinstance(task, Task):
+                yield task
+            else:
+                self._hand_on(task)
+            if self._stopped:
+                return
+
+    def _work(self, place: int) -> None:
+        queue = self._queue
+        try:
+            task = queue.get()
+            while True:
+                self._asked[place] = (task, time.monotonic())
+                self._do(task)
+                self._asked[place] = None
+                task = queue.exchange(task)
+        except ShutDown:
+            pass  # the end
+
+    def _do(self, task: Task) -> None:
+        """Ask once; put the task back or hand on its row."""
+        began = time.monotonic()
+        task.attempts += 1
+        attempt = self._probe(task.target, task.attempts)
+        try:
+            if self._put_back(task, attempt, began):
+                return
+        except ShutDown:
+            return  # stopped; the line is asked again when the run is resumed
+        except Exception:
+            log.exception("internal error")  # the row is there; only another attempt is not
+        self._hand_on(Finished(task.target, attempt.result, task.key))
+
+    def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
+        if self.watch is not None and self._spoiled(task, attempt, began):
+            task.attempts -= 1
+            self._queue.defer(task, 0.0)
+            return True
+        self._mind_host(task.host, attempt)
+        delay = self._retries.delay(attempt) if attempt.passing else None
+        if delay is None:
+            return False
+        self._queue.defer(task, delay)
+        return True
+
+    def _spoiled(self, task: Task, attempt: Attempt, began: float) -> bool:
+        """Tell the watch; return whether our own network may be what failed."""
+        assert self.watch is not None
+        result = attempt.result
+        sign = _SIGNS.get(result.outcome, Sign.ALIVE)
+        if result.status is not None:
+            sign = Sign.ALIVE
+        elif result.outcome is Outcome.DNS_ERROR and attempt.passing:
+            sign = Sign.UNREACHED
+        verdict = self.watch.ended(task.host, sign, began)
+        if verdict.pause:
+            self._queue.pause(verdict.pause)
+        if verdict.resume:
+            self._queue.resume()
+        return verdict.again
+
+    def _mind_host(self, host: str, attempt: Attempt) -> None:
+        """Hold a host back that asks for it, and let one that answers normally recover."""
+        if attempt.result.status not in _PUSHED_BACK:
+            if attempt.result.outcome.is_answer:
+                self._queue.recover(host)
+            return
+        self._queue.slow_down(host)
+        seconds = self._retries.host_delay(attempt)
+        if seconds:
+            self._queue.hold(host, seconds)
+
+    def _hand_on(self, finished: Finished) -> None:
+        while self.results.qsize() >= MAX_RESULTS and not self._stopped:
+            self._room.clear()
+            self._room.wait(1.0)
+        self.results.put(finished)

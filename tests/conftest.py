@@ -1,0 +1,35 @@
+"""What every test gets: no thread left alive, and no environment that decides a result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+ENVIRONMENT = (
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test from an environment without proxies, bundles and language."""
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_alive() -> Iterator[None]:
+    """Fail a test that leaves a thread of its own running, daemon or not."""
+    before = set(threading.enumerate())
+    yield
+    limit = time.monotonic() + 5
+    for thread in threading.enumerate():
+        if thread not in before:
+            thread.join(max(0.0, limit - time.monotonic()))
+    left = [thread.name for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    assert not left, f"threads left alive: {left}"

@@ -1,0 +1,446 @@
+"""Laws of the report: rows whole at any time, in input order at its end, and gone on with from any state."""
+
+from __future__ import annotations
+
+import errno
+import io
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from status_probe import resume
+from status_probe.cells import Layout, choose_columns
+from status_probe.order import Ending, numbered
+from status_probe.records import Outcome, Result, Target
+from status_probe.report import Report, ReportError, open_report
+from status_probe.resume import read_rows
+
+FEW = ("row", "url", "status", "outcome", "reason")
+SHUFFLED = [3, 0, 4, 1, 2]
+LINES = 5
+
+
+def target(number: int, source: str = "") -> Target:
+    return Target(number, 2 * number + 1, f"http://me:secret@a.test/{number}", source, (f"own {number}",))
+
+
+def answer(number: int, status: int | None = 200) -> Result:
+    outcome = Outcome.OK if status else Outcome.DNS_ERROR
+    return Result(2 * number + 1, f"http://me:***@a.test/{number}", status, outcome, "=é汉;")
+
+
+def pairs(numbers: Iterable[int]) -> list[tuple[Target, Result]]:
+    return [(target(number), answer(number)) for number in numbers]
+
+
+def targets(lines: int = LINES) -> list[Target]:
+    return [target(number) for number in range(lines)]
+
+
+def layout(encoding: str = "utf-8-sig") -> Layout:
+    return Layout(FEW, ["note"], encoding=encoding)
+
+
+def unbroken(shape: Layout, numbers: Iterable[int] = range(LINES)) -> bytes:
+    return shape.heading() + b"".join(shape.row(line, result) for line, result in pairs(numbers))
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def go_on(path: Path, shape: Layout, ending: Ending = Ending(), *, retry_failed: bool = False) -> list[int]:  # noqa: B008
+    """Resume, ask what has no row, last line first, and finish; return what was asked."""
+    report = open_report(path, shape, ending, resume=True)
+    report.resume(targets(), retry_failed=retry_failed)
+    asked = [number for number in reversed(range(LINES)) if not report.done(number)]
+    report.write(pairs(asked))
+    assert report.rows_written == LINES
+    assert report.finish() is None
+    return asked
+
+
+# Order
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_a_finished_file_is_in_input_order(tmp_path: Path, encoding: str) -> None:
+    """Rows stand as they completed while the run lasts, and in input order when it is finished."""
+    path, shape = tmp_path / "out.csv", layout(encoding)
+    report = open_report(path, shape)
+    assert path.read_bytes() == shape.heading()
+    report.write(pairs(SHUFFLED[:3]))
+    report.write(pairs(SHUFFLED[3:]))
+    assert path.read_bytes() == unbroken(shape, SHUFFLED)
+    assert report.finish() is None
+    assert path.read_bytes() == unbroken(shape)
+    assert names_in(tmp_path) == ["out.csv"]
+
+
+def test_rows_as_completed_stay(tmp_path: Path) -> None:
+    """With as_completed a finished file is left as it is."""
+    report = open_report(tmp_path / "out.csv", layout(), Ending(as_completed=True))
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    assert (tmp_path / "out.csv").read_bytes() == unbroken(layout(), SHUFFLED)
+
+
+def test_a_file_in_order_is_not_rewritten(tmp_path: Path) -> None:
+    """Where rows came in order nothing is replaced."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout())
+    before = path.stat().st_ino
+    report.write(pairs(range(LINES)))
+    assert report.finish() is None
+    assert path.stat().st_ino == before
+
+
+def test_a_stream_gets_heading_and_rows(tmp_path: Path) -> None:
+    """A stream gets the heading at once, rows as they complete, and is left open."""
+    stream = io.BytesIO()
+    report = open_report(stream, layout())
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    assert stream.getvalue() == unbroken(layout(), SHUFFLED)
+    assert report.rows_written == LINES
+
+
+def refuse(*_: Path) -> None:
+    raise PermissionError(errno.EACCES, "held open by a spreadsheet")
+
+
+def test_where_the_file_cannot_be_replaced_it_stays(tmp_path: Path) -> None:
+    """If the replacing is refused, finish tells why, and the unordered file stays with nothing beside it."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout(), Ending(replace=refuse))
+    report.write(pairs(SHUFFLED))
+    assert isinstance(report.finish(), PermissionError)
+    assert path.read_bytes() == unbroken(layout(), SHUFFLED)
+    assert names_in(tmp_path) == ["out.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions and links as POSIX has them")
+def test_permissions_and_links_outlast_the_ordering(tmp_path: Path) -> None:
+    """A file that is replaced keeps its mode, and a link to it stays a link."""
+    path, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    path.touch(0o640)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    report = open_report(link, layout(), Ending(overwrite=True))
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.read_bytes() == unbroken(layout())
+
+
+def test_nothing_of_an_overwritten_file_stays(tmp_path: Path) -> None:
+    """A file that is replaced has the heading at once, and nothing of what it was."""
+    path = tmp_path / "out.csv"
+    path.write_bytes(b"old" * 1000)
+    open_report(path, layout(), Ending(overwrite=True)).close()
+    assert path.read_bytes() == layout().heading()
+
+
+# Going on
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
+@pytest.mark.parametrize("nuls", [b"", b"\0" * 5])
+def test_a_file_cut_anywhere_is_gone_on_with(tmp_path: Path, encoding: str, nuls: bytes) -> None:
+    """Cut at any byte, NULs behind or not, a file ends as that of an unbroken run; whole rows are not asked again."""
+    path, shape = tmp_path / "out.csv", layout(encoding)
+    whole = unbroken(shape, SHUFFLED)
+    ends = [len(unbroken(shape, SHUFFLED[:count])) for count in range(LINES + 1)]
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut] + nuls)
+        asked = go_on(path, shape)
+        kept = max(
+            (count for count, end in enumerate(ends) if end <= len((whole[:cut] + nuls).rstrip(b"\0"))), default=0
+        )
+        if encoding != "utf-16":  # there a NUL may be the row's last byte, and complete it
+            assert sorted(asked) == sorted(SHUFFLED[kept:]), cut
+        assert path.read_bytes() == unbroken(shape), cut
+
+
+def test_a_run_may_break_again_and_again(tmp_path: Path) -> None:
+    """After any number of breaks the file is that of an unbroken run."""
+    path = tmp_path / "out.csv"
+    for number in SHUFFLED:
+        report = open_report(path, layout(), resume=True)
+        report.resume(targets())
+        assert not report.done(number)
+        report.write(pairs([number]))
+        report.close()
+        with path.open("ab") as file:
+            file.write(b"1,torn")
+    assert go_on(path, layout()) == []
+    assert path.read_bytes() == unbroken(layout())
+    path.write_bytes(unbroken(layout()) + b"1,torn")
+    assert go_on(path, layout()) == []
+    assert path.read_bytes() == unbroken(layout())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_row_ends_only_at_a_line_end(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are found whole at any size of reading, also where two characters together hold a line end's bytes."""
+    shape = Layout(("reason",), encoding=encoding)
+    texts = ["a", "\u0d41\u0a00\u4e00", "\u4e00\u0d00\u0a41", "", "b\ra"]
+    rows = [shape.row(target(0), answer(0)._replace(reason=text)) for text in texts]
+    for chunk_bytes in range(1, 20):
+        monkeypatch.setattr(resume, "CHUNK_BYTES", chunk_bytes)
+        found = list(read_rows(io.BytesIO(b"".join(rows) + rows[0][:-1]), shape.eol))
+        assert [row for _, row in found] == rows
+        assert [offset for offset, _ in found] == [sum(map(len, rows[:place])) for place in range(len(rows))]
+
+
+def test_a_hole_of_nuls_costs_its_rows_only(tmp_path: Path) -> None:
+    """Rows that a loss of power turned to NULs are asked again, those around them are not."""
+    path = tmp_path / "out.csv"
+    rows = [layout().row(*pair) for pair in pairs(range(LINES))]
+    path.write_bytes(layout().heading() + rows[0] + b"\0" * 7 + rows[1][7:] + b"".join(rows[2:4]))
+    assert go_on(path, layout()) == [4, 1]
+    assert path.read_bytes() == unbroken(layout())
+
+
+def test_of_two_rows_of_a_line_the_later_stays(tmp_path: Path) -> None:
+    """A line that has two rows keeps the later."""
+    path = tmp_path / "out.csv"
+    older = layout().row(target(1), answer(1, 404))
+    path.write_bytes(layout().heading() + older + unbroken(layout(), [0, 1, 2])[len(layout().heading()) :])
+    assert go_on(path, layout(), Ending(as_completed=True)) == [4, 3]
+    assert path.read_bytes() == unbroken(layout(), [0, 1, 2, 4, 3])
+
+
+def test_failures_are_asked_again_if_wished(tmp_path: Path) -> None:
+    """With retry_failed a row without a status is dropped and its line asked again; without it, it counts."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout())
+    report.write([(target(number), answer(number, None if number % 2 else 200)) for number in SHUFFLED])
+    report.finish()
+    assert go_on(path, layout()) == []
+    assert go_on(path, layout(), retry_failed=True) == [3, 1]
+    assert path.read_bytes() == unbroken(layout())
+
+
+def test_what_is_done_can_be_read(tmp_path: Path) -> None:
+    """Earlier rows come back as Results, in input order, the guards of their cells as they are."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout())
+    report.write(pairs(SHUFFLED))
+    report.close()
+    report = open_report(path, layout(), resume=True)
+    report.resume(targets())
+    assert list(report.done_results()) == [
+        (number, answer(number)._replace(reason="'=é汉;")) for number in range(LINES)
+    ]
+    assert report.result(2).row == 5
+    report.close()
+
+
+def test_several_sources_are_told_apart(tmp_path: Path) -> None:
+    """Rows of equal number and URL belong to the line of their own source; a list given twice has two rows a line."""
+    path, shape = tmp_path / "out.csv", Layout(choose_columns("row,source,url,status"))
+    names = ["a.txt", "a.txt", "b.txt"]
+    lines = [Target(3 * place + row, row, f"u{row}", name) for place, name in enumerate(names) for row in range(3)]
+    report = open_report(path, shape)
+    report.write([(lines[number], Result(number % 3, f"u{number % 3}", 200, Outcome.OK)) for number in (4, 2, 8, 1)])
+    report.close()
+    report = open_report(path, shape, resume=True)
+    report.resume(lines)
+    assert [number for number in range(9) if report.done(number)] == [1, 2, 4, 8]
+    report.close()
+
+
+def another(change: str, whole: bytes) -> tuple[bytes, Layout, list[Target]]:
+    """Return a file, and a layout and a list of which one does not fit to it."""
+    if change == "columns":
+        return whole, Layout(FEW[:-1], ["note"]), targets()
+    if change == "own columns":
+        return whole, Layout(FEW, ["remark"]), targets()
+    if change == "delimiter":
+        return whole, Layout(FEW, ["note"], delimiter=";"), targets()
+    if change == "mark":
+        return whole, layout("utf-8"), targets()
+    if change == "encoding":
+        return unbroken(layout("gbk")), layout("utf-8"), targets()
+    if change == "shorter list":
+        return whole, layout(), targets(4)
+    if change == "other list":
+        return whole, layout(), [line._replace(url=f"{line.url}x") for line in targets()]
+    if change == "shifted list":
+        return whole, layout(), [line._replace(row=line.row + 2) for line in targets()]
+    if change == "several sources":
+        return whole, layout(), [line._replace(source=f"{line.number}.txt") for line in targets()]
+    foreign = {
+        "diary": b"Dear diary,\r\n",
+        "ends as ours begins": whole[10:],
+        "no row": whole + b"what is this\r\n",
+        "no number": whole + b"x,http://me:***@a.test/1,200,ok,,\r\n",
+        "huge number": whole + b"9" * 30 + b",http://me:***@a.test/1,200,ok,,\r\n",
+        "binary": b"\0" * 50 + b"x",
+    }
+    return foreign[change], layout(), targets()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["columns", "own columns", "delimiter", "mark", "encoding", "shorter list", "other list", "shifted list",
+     "several sources", "diary", "ends as ours begins", "no row", "no number", "huge number", "binary"],
+)  # fmt: skip
+def test_a_file_that_does_not_fit_is_refused_untouched(tmp_path: Path, change: str) -> None:
+    """What is no report, or one of other columns or another list, is a ReportError of one line, and left as it is."""
+    path = tmp_path / "out.csv"
+    content, shape, lines = another(change, unbroken(layout()))
+    content += b"1,torn"
+    path.write_bytes(content)
+
+    with pytest.raises(ReportError) as caught:  # noqa: PT012  # some are seen by their heading, some by their rows
+        report = open_report(path, shape, resume=True)
+        report.resume(lines)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+    assert names_in(tmp_path) == ["out.csv"]
+
+
+def test_what_resuming_needs_is_asked_for(tmp_path: Path) -> None:
+    """Without row and url a report cannot be resumed, without status its failures cannot be asked again."""
+    with pytest.raises(ReportError, match="row and url"):
+        open_report(tmp_path / "out.csv", Layout(("url", "status")), resume=True)
+    open_report(tmp_path / "out.csv", Layout(("row", "url"))).close()
+    report = open_report(tmp_path / "out.csv", Layout(("row", "url")), resume=True)
+    with pytest.raises(ReportError, match="status"):
+        report.resume(targets(), retry_failed=True)
+    report.close()
+
+
+# Numbered files
+
+
+@pytest.mark.parametrize(("each", "files"), [(2, [[0, 1], [2, 3], [4]]), (5, [[0, 1, 2, 3, 4]])])
+def test_a_file_is_split_at_its_end(tmp_path: Path, each: int, files: list[list[int]]) -> None:
+    """Numbered files have so many rows each, each a heading, in input order; the one file goes, and stale ones too."""
+    path = tmp_path / "out.csv"
+    numbered(path, len(files) + 1).write_text("stale")
+    report = open_report(path, layout(), Ending(split_rows=each, overwrite=True))
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    names = [f"out-{place}.csv" for place in range(1, len(files) + 1)]
+    assert names_in(tmp_path) == names
+    assert [(tmp_path / name).read_bytes() for name in names] == [unbroken(layout(), part) for part in files]
+
+
+def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
+    """Broken before or amid its splitting, a run ends in the same numbered files; a finished one is not asked again."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=3, as_completed=True)
+    report = open_report(path, layout(), ending)
+    report.write(pairs(SHUFFLED))
+    assert isinstance(Report(report._file, layout(), path, ending._replace(replace=refuse)).finish(), PermissionError)
+    numbered(path, 1).write_text("half")
+    assert go_on(path, layout(), ending) == []
+    assert numbered(path, 1).read_bytes() == unbroken(layout(), SHUFFLED[:3])
+    assert numbered(path, 2).read_bytes() == unbroken(layout(), SHUFFLED[3:])
+    with pytest.raises(ReportError, match="finished"):
+        open_report(path, layout(), ending, resume=True)
+
+
+def test_a_split_file_of_another_is_not_replaced(tmp_path: Path) -> None:
+    """A numbered file that is there is refused at once, or where it came meanwhile, at the end, with all rows kept."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=2)
+    report = open_report(path, layout(), ending)
+    numbered(path, 2).write_text("mine")
+    report.write(pairs(SHUFFLED))
+    assert isinstance(report.finish(), FileExistsError)
+    assert path.read_bytes() == unbroken(layout(), SHUFFLED)
+    assert numbered(path, 2).read_text() == "mine"
+    with pytest.raises(ReportError, match="exists"):
+        open_report(tmp_path / "out.csv", layout(), ending)
+
+
+# What cannot be written
+
+
+def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    """A missing directory, a directory, an existing or read-only file, the list itself: each is refused untouched."""
+    there, list_file, locked = tmp_path / "out.csv", tmp_path / "list.csv", tmp_path / "locked.csv"
+    for path in (there, list_file, locked):
+        path.write_text("mine")
+    locked.chmod(0o444)
+    over, sources = Ending(overwrite=True), ["-", "http://a.test/", str(tmp_path / "." / "list.csv"), "no\0name"]
+    for path, ending, told in [
+        (tmp_path / "none" / "out.csv", over, "no directory"),
+        (tmp_path, over, "is a directory"),
+        (there, Ending(), "exists"),
+        (locked, over, "read-only"),
+        (list_file, over, "list itself"),
+        (there / "out.csv", over, "no directory"),
+    ]:
+        with pytest.raises(ReportError, match=told):
+            open_report(path, layout(), ending, sources=sources)
+    list_file.rename(numbered(there, 1))
+    with pytest.raises(ReportError, match="list itself"):
+        open_report(there, layout(), Ending(overwrite=True, split_rows=5), sources=[str(numbered(there, 1))])
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
+    locked.chmod(0o644)
+
+
+def test_a_stream_is_neither_resumed_nor_split() -> None:
+    """Standard output can be neither resumed nor split."""
+    with pytest.raises(ReportError):
+        open_report(io.BytesIO(), layout(), resume=True)
+    with pytest.raises(ReportError):
+        open_report(io.BytesIO(), layout(), Ending(split_rows=1))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_device_is_written_as_a_stream() -> None:
+    """A device is written as it is, without asking whether it may be replaced; a full one is told at once."""
+    report = open_report("/dev/null", layout())
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    report.close()
+    with pytest.raises(ReportError, match="/dev/full"):
+        open_report("/dev/full", layout())
+
+
+FULL = """
+import resource, signal, sys
+sys.path.insert(0, {root!r})
+from tests.test_report import *
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+report = open_report({path!r}, layout())
+report.write(pairs([4]))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    report.write(pairs([0, 1, 2]))
+except OSError:
+    print(report.rows_written)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit to a file's size")
+def test_a_full_disk_leaves_whole_rows(tmp_path: Path) -> None:
+    """Where a write fails half-way, the rows that are whole stay, the half of one goes, and the run can go on."""
+    path = tmp_path / "out.csv"
+    limit = len(unbroken(layout(), [4, 0, 1])) + 9
+    script = FULL.format(root=str(Path(__file__).parents[1]), path=str(path), limit=limit)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "3\n"
+    assert path.read_bytes() == unbroken(layout(), [4, 0, 1])
+    assert go_on(path, layout()) == [3, 2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no open file")
+def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    """When the file was removed, the next write says so, and so does finish."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout())
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        report.write(pairs([1]))
+    with pytest.raises(FileNotFoundError):
+        report.finish()
+    report.close()
