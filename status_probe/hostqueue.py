@@ -63,6 +63,7 @@ class HostQueue(queue.Queue[Task]):
         self._interval = 1 / rate if rate else 0.0
         self._next_start = -inf  # of any task, by the rate
         self._paused_until = -inf
+        self._slow: set[Hashable] = set()  # hosts that complained and have not recovered; read without the lock
         self._ahead = ahead
         self._clock = clock
         super().__init__(maxsize)
@@ -146,13 +147,18 @@ class HostQueue(queue.Queue[Task]):
         Complaints, and normal answers, to what was asked before it was last slowed down are passed over.
         """
         with self.mutex:
+            self._slow.add(host)
             self._turns.slow_down(host, self._clock())
 
     def recover(self, host: Hashable) -> None:
         """Tell, before done(), that *host* answered normally: if slow, it becomes a step faster."""
+        if host not in self._slow:  # nearly always; the mutex is what all workers meet at
+            return
         with self.mutex:
             if self._turns.recover(host, self._clock()):
                 self._signal()
+            if self._turns.is_normal(host):
+                self._slow.discard(host)
 
     def pause(self, seconds: float) -> None:
         """Let no task at all be taken for so long; of several pauses the last to end counts."""

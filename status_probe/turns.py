@@ -172,6 +172,11 @@ class Turns(Generic[Task]):
 
     # What one may ask
 
+    def is_normal(self, name: Hashable) -> bool:
+        """Tell whether the host has complained of nothing, or has recovered."""
+        host = self._hosts.get(name)
+        return host is None or host.pace is self._normal
+
     def due(self) -> float:
         """Return the time before which nothing can be taken: -inf for now, inf if time alone will not help."""
         if self.line:

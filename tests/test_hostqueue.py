@@ -601,16 +601,18 @@ def test_a_sooner_task_overtakes_the_clock_that_is_minded() -> None:
     join(threads)
 
 
+class Counting(HostQueue[Task]):
+    """Counts how often a worker looks for something to take."""
+
+    looks = 0
+
+    def _can_take(self, now: float) -> bool:
+        self.looks += 1
+        return super()._can_take(now)
+
+
 def test_many_waiting_workers_cost_few_wake_ups() -> None:
     """With 200 workers waiting, 50 tasks one by one wake a few threads each, not all."""
-    wakes = 0
-
-    class Counting(HostQueue[Task]):
-        def _can_take(self, now: float) -> bool:
-            nonlocal wakes
-            wakes += 1
-            return super()._can_take(now)
-
     tasks = Counting(host_of=lambda task: task.host, rate=500)
     done: queue.Queue[Task] = queue.Queue()
 
@@ -625,13 +627,31 @@ def test_many_waiting_workers_cost_few_wake_ups() -> None:
 
     threads = start(work, 200)
     until(lambda: waiting(tasks) == 200)
-    wakes = 0
+    tasks.looks = 0
     put(tasks, "abcde" * 10)
     for _ in range(50):
         done.get(timeout=LIMIT)
-    assert wakes < 50 * 4
+    assert tasks.looks < 50 * 4
     tasks.shutdown()
     join(threads)
+
+
+@pytest.mark.usefixtures("tiny_switch_interval")
+def test_tasks_of_a_busy_host_wake_nobody() -> None:
+    """What nobody may take yet is put, deferred and done without a wake-up."""
+    tasks = Counting(host_of=lambda task: task.host, per_host=1, delay=1000)
+    put(tasks, "a")
+    task = tasks.get()
+    got: queue.Queue[Task] = queue.Queue()
+    threads = start(lambda: got.put(tasks.get()), 3)
+    until(lambda: waiting(tasks) == 3)
+    tasks.looks = 0
+    put(tasks, "a" * 1000)
+    for delay in range(2000, 2010):
+        tasks.defer(task, delay)
+    put(tasks, "bcd")
+    join(threads)
+    assert tasks.looks <= 3 + 5
 
 
 # Stress

@@ -40,9 +40,8 @@ def test_every_column_is_documented() -> None:
 def test_examples_are_true() -> None:
     """The examples of the README and of the docstrings give what they say."""
     results = [doctest.testfile(str(README), module_relative=False, encoding="utf-8")]
-    for module in pkgutil.walk_packages(status_probe.__path__, "status_probe."):
-        if not module.name.endswith("__main__"):
-            results.append(doctest.testmod(importlib.import_module(module.name)))
+    names = [module.name for module in pkgutil.walk_packages(status_probe.__path__, "status_probe.")]
+    results += [doctest.testmod(importlib.import_module(name)) for name in names]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) > 3
 
