@@ -15,21 +15,23 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .hostnames import InvalidURL, parse_host, to_bytes, unescape
+
 __all__ = ["InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Sets of the URL Standard, section 1.3: what may stay in a path and in a query, and what no host may hold.  The quote
-# in a query stays, which browsers escape: RFC 3986 allows it, and it is as listed.
+# Sets of the URL Standard, section 1.3: what may stay in a path and in a query.  The quote in a query stays,
+# which browsers escape: RFC 3986 allows it, and it is as listed.
 _NOT_IN_PATH = re.compile(r"""[^!$%&'()*+,\-./0-9:;=@A-Z\[\\\]_a-z|~]+""")
 _NOT_IN_QUERY = re.compile(r"""[^!$%&'()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]+""")
 _NOT_IN_USERINFO = re.compile(r"""[^!$&'()*+,\-.0-9A-Z_a-z~]+""")
-_NOT_IN_HOST = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
 
-# A common URL, in one match: most of a list never gets to the general parser below, which takes ten times as long.
+# A common URL, in one match: most of a list never gets to the general parser below, which takes four times as long.
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN = re.compile(
     r"(https?)://"
-    r"((?:[a-z0-9_-]{1,63}\.)*[a-z_][a-z0-9_-]{0,62})(?::([0-9]{1,5}))?"
+    r"((?:[a-z0-9_-]{1,63}\.)*[a-z_][a-z0-9_-]{0,62}|(?:" + _BYTE + r"\.){3}" + _BYTE + r")(?::([0-9]{1,5}))?"
     r"((?:/[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z|~]*)?(?:\?[!$%&'()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]*)?)"
     r"(?:#.*)?\Z",
     re.DOTALL,
@@ -41,16 +43,8 @@ _NUMBERED_SCHEMES = frozenset({"tel", "sms", "fax", "callto"})  # 'tel:110' is n
 _NETLOC = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?").fullmatch
 _AUTHORITY_END = re.compile(r"[/\\?#]|\Z")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
-_ZONE = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
-_NUMBER = re.compile(r"0x([0-9a-f]*)|0([0-7]+)|(0|[1-9][0-9]*)").fullmatch
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_STRAY_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
 _REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
-
-
-class InvalidURL(ValueError):  # noqa: N818
-    """The text cannot be asked; the message is a piece of a sentence for the owner of the list."""
 
 
 class Url(NamedTuple):
@@ -98,7 +92,7 @@ class Url(NamedTuple):
             return None
         from binascii import b2a_base64
 
-        credentials = _to_bytes(f"{self.username}:{self.password or ''}")
+        credentials = to_bytes(f"{self.username}:{self.password or ''}")
         return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
 
     def __str__(self) -> str:
@@ -244,11 +238,11 @@ def _parse_authority(scheme: str, text: str) -> Url:
     username, mark, password = userinfo.partition(":")
     return Url(
         scheme,
-        _parse_host(host),
+        parse_host(host),
         _parse_port(port) if port else DEFAULT_PORTS[scheme],
         _parse_target(text[end:]),
-        _unescape(username) if username or password else None,
-        _unescape(password) if mark and (username or password) else None,
+        unescape(username) if username or password else None,
+        unescape(password) if mark and (username or password) else None,
     )
 
 
@@ -269,71 +263,6 @@ def _parse_target(text: str) -> str:
     return path + mark + _escape(query, _NOT_IN_QUERY)
 
 
-def _parse_host(text: str) -> str:
-    """Return a host as it is looked up (URL Standard, section 3.5)."""
-    if text.startswith("["):
-        return _parse_ipv6(text)
-    if "%" in text:
-        text = _unescape(text)
-    host = text.lower() if text.isascii() else _to_ascii(text)
-    if not host:
-        raise InvalidURL("there is no host name")
-    found = _NOT_IN_HOST.search(host)
-    if found:
-        raise InvalidURL("the host name holds a blank" if found[0] == " " else f"the host name holds {found[0]!a}")
-    labels = host.removesuffix(".").split(".")
-    if not all(labels):
-        raise InvalidURL("the host name has an empty label")
-    if max(map(len, labels)) > 63:
-        raise InvalidURL("the host name has a label of more than 63 characters")
-    if len(host.removesuffix(".")) > 253:
-        raise InvalidURL("the host name is longer than 253 characters")
-    return _parse_ipv4(labels) if labels[-1].isdigit() or _NUMBER(labels[-1]) else host
-
-
-def _to_ascii(host: str) -> str:
-    """Map to the name that is looked up (UTS #46, not transitional); what IDNA 2008 forbids, emoji say, is kept."""
-    from idna import IDNAError, uts46_remap  # 15 ms, for few lists
-
-    try:
-        labels = uts46_remap(host, std3_rules=False).split(".")
-    except IDNAError as error:
-        raise InvalidURL("the host name holds a character that no name can have") from error
-    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}" for label in labels)
-
-
-def _parse_ipv4(labels: list[str]) -> str:
-    """Return the dotted form of one to four numbers, each decimal, octal (``017``) or hexadecimal (``0x7f``)."""
-    numbers = []
-    for label in labels:
-        match = _NUMBER(label)
-        if not match:
-            break
-        hexadecimal, octal, decimal = match.groups()
-        numbers.append(int(decimal) if decimal else int(octal, 8) if octal else int(hexadecimal or "0", 16))
-    too_big = not numbers or max(numbers[:-1], default=0) > 255 or numbers[-1] >= 256 ** (5 - min(len(numbers), 4))
-    if len(numbers) != len(labels) or len(labels) > 4 or too_big:
-        raise InvalidURL(f"'{'.'.join(labels)}' is no IPv4 address")
-    value = sum(number << 8 * (3 - place) for place, number in enumerate(numbers[:-1])) + numbers[-1]
-    return ".".join(str(byte) for byte in value.to_bytes(4, "big"))
-
-
-def _parse_ipv6(text: str) -> str:
-    from ipaddress import IPv6Address
-
-    address, mark, zone = text[1:-1].partition("%")
-    zone = zone.removeprefix("25") or zone
-    try:
-        if not text.endswith("]") or (mark and not _ZONE(zone)):
-            raise ValueError(text)
-        parsed = IPv6Address(address)
-    except ValueError as error:
-        raise InvalidURL("the IPv6 address in brackets is not valid") from error
-    if parsed.ipv4_mapped:  # 3.13 writes these dotted; as browsers do, and equal on all versions
-        return f"::ffff:{int(parsed) >> 16 & 0xFFFF:x}:{int(parsed) & 0xFFFF:x}{mark}{zone}"
-    return f"{parsed.compressed}{mark}{zone}"
-
-
 def _remove_dots(path: str) -> str:
     """Resolve ``.`` and ``..``, also where they are escaped (URL Standard, section 4.4, path state)."""
     kept: list[str] = []
@@ -349,14 +278,4 @@ def _remove_dots(path: str) -> str:
 
 
 def _escape(text: str, unsafe: re.Pattern[str]) -> str:
-    return unsafe.sub(lambda match: "".join(f"%{byte:02X}" for byte in _to_bytes(match[0])), text)
-
-
-def _unescape(text: str) -> str:
-    raw = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), _to_bytes(text))
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _to_bytes(text: str) -> bytes:
-    """Encode as UTF-8; an undecodable byte of the list is that byte again, any other lone surrogate is U+FFFD."""
-    return _STRAY_SURROGATE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+    return unsafe.sub(lambda match: "".join(f"%{byte:02X}" for byte in to_bytes(match[0])), text)
