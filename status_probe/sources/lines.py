@@ -134,8 +134,8 @@ def read_lines(content: Content, encoding: str | None, limit: int) -> Iterator[s
 def check_encoding(name: str) -> None:
     """Raise SourceError unless *name* is an encoding of text that can be read bit by bit."""
     try:
-        "a".encode(name)  # refuses codecs that are none of text, such as hex
-        codecs.getincrementaldecoder(name)("backslashreplace").decode(b"http://a/", True)
+        example = "http://a/".encode(name)  # refuses codecs that are none of text, such as hex
+        codecs.getincrementaldecoder(name)("backslashreplace").decode(example, True)
     except (LookupError, ValueError):
         raise SourceError(f"unknown encoding {quoted(name)}; known are utf-8, utf-16, gb18030, cp1252, ...") from None
 
@@ -168,8 +168,8 @@ def _buffered(stream: BinaryIO) -> io.BufferedReader:
 def _texts(chunks: Iterator[bytes], encoding: str | None) -> Iterator[str]:
     """Decode chunk by chunk, every line end made a line feed, NULs escaped and a byte order mark dropped."""
     head = _head(chunks)
-    encoding = encoding or _marked_encoding(head)
-    decoder = codecs.getincrementaldecoder(encoding)("backslashreplace") if encoding else _GuessingDecoder()
+    known = _marked_encoding(head) if encoding is None else _named_encoding(encoding, head)
+    decoder = codecs.getincrementaldecoder(known)("backslashreplace") if known else _GuessingDecoder()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
     yield newlines.decode(head).removeprefix("\ufeff").replace("\0", "\\x00")
     for chunk in chunks:
@@ -196,6 +196,15 @@ def _marked_encoding(head: bytes) -> str | None:
     if max(even, odd) * 4 > len(head[:1024]) and min(even, odd) * 8 < max(even, odd):
         return "utf-16-le" if odd > even else "utf-16-be"
     return None
+
+
+def _named_encoding(name: str, head: bytes) -> str:
+    """Return *name* with the order of bytes, for which Python's own decoders would insist on a mark."""
+    encoding = codecs.lookup(name).name
+    if encoding not in ("utf-16", "utf-32"):
+        return encoding
+    marked = _marked_encoding(head) or ""
+    return marked if marked.startswith(encoding) else f"{encoding}-le"
 
 
 class _GuessingDecoder(codecs.IncrementalDecoder):
