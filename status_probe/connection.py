@@ -1,4 +1,4 @@
-"""One connection: opened within a deadline, to the first of a host's addresses that answers, with TLS and proxies.
+"""One connection: what is sent and received over it, and its TLS, within a deadline.
 
 Every wait is for at most what is left of its limit: a socket's own timeout begins anew with each byte, so a server
 that drips bytes holds a plain client for as long as it likes.
@@ -7,31 +7,22 @@ that drips bytes holds a plain client for as long as it likes.
 from __future__ import annotations
 
 import errno
-import selectors
-import socket
 import ssl
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 
 from .wire import Head, HeadReader
 
-if TYPE_CHECKING:
-    from .names import Address
-
 __all__ = [
     "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost", "DeadlineExceeded", "Limits", "ProxyFailed",
-    "ReadTimedOut", "TLSFailed", "connect", "is_exhaustion", "read_head",
-    "start_tls",
+    "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls",
 ]  # fmt: skip
 
 RECEIVE_BYTES = 16 * 1024  # a TLS record
-RACE_SECONDS = 0.25  # the next address is tried beside one that is silent for so long: RFC 8305, section 5
 
-CONNECTING = "connecting"
 HANDSHAKE = "in the TLS handshake"
 SENDING = "sending the request"
 WAITING = "waiting for the answer"
@@ -41,7 +32,7 @@ HEADERS = "reading the headers of the answer"
 # This machine's own limits: out of files, of ports, of buffers, of memory; the last three are Windows' names for them.
 _EXHAUSTION = frozenset({
     errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, 10024, 10048, 10055,
-})  # fmt: skip
+}) - {10049}  # fmt: skip  # Windows' EADDRNOTAVAIL: not for want of ports, but for an address like 0.0.0.0
 
 
 class ConnectFailed(requests.ConnectionError):
@@ -94,7 +85,7 @@ class Limits(NamedTuple):
 class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
-    __slots__ = ("_timeout", "answer_kind", "idle_since", "ip", "is_tls", "sock", "uses", "waited")
+    __slots__ = ("_timeout", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock", "uses", "waited")
 
     def __init__(self, sock: Any, ip: str) -> None:
         self.sock = sock
@@ -103,7 +94,8 @@ class Connection:
         self.uses = 0  # answers it has given
         self.waited = 0.0  # seconds it was watched before this use
         self.idle_since = 0.0
-        self.answer_kind = ""  # of the last: 'head', 'empty' or 'body'
+        self.is_rested = True  # long enough since its last answer for anything that trails behind it to be seen
+        self.shape: tuple[str, int, bool] | None = None  # of its last answer: see pool.Shape
         self._timeout = -1.0  # as set on the socket
 
     def send(self, request: bytes, limits: Limits) -> None:
@@ -135,8 +127,8 @@ class Connection:
             raise ConnectionLost("the server reset the connection before an answer") from error
         return received
 
-    def is_quiet(self, seconds: float) -> bool:
-        """Whether nothing, not even its end, comes from the server within *seconds*: only then it may be reused.
+    def listen(self, seconds: float) -> bytes | None:
+        """Return None if nothing comes from the server within *seconds*, else what came, empty for its end.
 
         It reads rather than polls: bytes may lie decrypted inside OpenSSL where no poll sees them, and under TLS 1.3
         a readable socket may hold a session ticket only.
@@ -144,12 +136,12 @@ class Connection:
         self._timeout = -1.0
         try:
             self.sock.settimeout(seconds)
-            self.sock.recv(1)
+            received: bytes = self.sock.recv(400)  # mostly nothing comes, and a small buffer costs less
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
-            return True
+            return None
         except OSError:
-            return False
-        return False
+            return b""
+        return received
 
     def close(self) -> None:
         """Close at once, without a TLS goodbye."""
@@ -169,79 +161,6 @@ class Connection:
         if time.monotonic() >= limits.deadline - 0.001:
             return limits.exceeded(phase)
         return ReadTimedOut(f"the server was silent for {limits.read:g} s while {phase}")
-
-
-def connect(addresses: Sequence[Address], limits: Limits, until: float) -> tuple[socket.socket, str]:
-    """Return a socket connected to one of *addresses* before *until* (monotonic), and the IP.
-
-    Raises ConnectFailed, ConnectTimedOut or DeadlineExceeded, and OSError where this machine has no socket to give.
-    """
-    sock, ip = _connect_one(addresses[0], limits, until) if len(addresses) == 1 else _race(addresses, limits, until)
-    with suppress(OSError):  # macOS says so of a connection that is gone already; the next use tells
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock, ip
-
-
-def _connect_one(address: Address, limits: Limits, until: float) -> tuple[socket.socket, str]:
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(max(0.001, until - time.monotonic()))
-        sock.connect(address.sockaddr)
-    except TimeoutError as error:
-        sock.close()
-        if error.errno:  # the system gave up before we did: ETIMEDOUT
-            raise ConnectTimedOut("the connection attempt got no answer") from error
-        raise limits.connect_timed_out(CONNECTING) from None
-    except OSError as error:
-        sock.close()
-        raise ConnectFailed("the connection failed") from error
-    return sock, address.ip
-
-
-def _race(addresses: Sequence[Address], limits: Limits, until: float) -> tuple[socket.socket, str]:
-    """Begin with one address, and with the next when it failed or stays silent: the first connected one wins.
-
-    Source: RFC 8305 ("happy eyeballs"), section 5.
-    """
-    waiting = list(reversed(addresses))
-    failure: OSError | None = None
-    with selectors.DefaultSelector() as selector:
-        try:
-            while waiting or selector.get_map():
-                if waiting:
-                    failure = _begin(selector, waiting.pop()) or failure
-                left = until - time.monotonic()
-                if left <= 0:
-                    raise limits.connect_timed_out(CONNECTING)
-                if not selector.get_map():
-                    continue
-                for key, _ in selector.select(min(left, RACE_SECONDS) if waiting else left):
-                    code = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # type: ignore[union-attr]
-                    selector.unregister(key.fileobj)
-                    if code == 0:
-                        return key.fileobj, key.data  # type: ignore[return-value]
-                    key.fileobj.close()  # type: ignore[union-attr]
-                    failure = OSError(code, "connect")
-        finally:
-            for key in list(selector.get_map().values()):
-                key.fileobj.close()  # type: ignore[union-attr]
-    raise ConnectFailed("no address of the host could be connected to") from failure
-
-
-def _begin(selector: selectors.BaseSelector, address: Address) -> OSError | None:
-    """Start to connect; return what failed at once (no route, say)."""
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    try:
-        sock.connect(address.sockaddr)
-    except BlockingIOError:
-        pass  # under way
-    except OSError as error:
-        sock.close()
-        return error
-    # Windows tells a failed attempt by an exceptional condition, which its selector reports as writable.
-    selector.register(sock, selectors.EVENT_WRITE, address.ip)
-    return None
 
 
 def start_tls(sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
+import ssl
 import time
 from collections.abc import Callable
 from datetime import timezone
@@ -56,6 +57,7 @@ _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
 
 _CONNECT_SENTENCES = {
     errno.ENETUNREACH: "there is no route to the network of this address",
+    errno.EAFNOSUPPORT: "this machine has no IPv6, the host nothing else",
     errno.EHOSTUNREACH: "there is no route to the host",
     errno.EADDRNOTAVAIL: "this address cannot be connected to",
     errno.ECONNRESET: "the connection was reset while it was made",
@@ -76,7 +78,7 @@ def classify(error: Exception) -> Failure:
     """
     if is_exhaustion(error):
         return Failure(Outcome.LOCAL_ERROR, "this machine ran out of files, ports or memory for connections")
-    if isinstance(error, TLSFailed):
+    if isinstance(error, TLSFailed) or _is_alert(error):
         cause, sentence = explain_tls(error)
         return Failure(Outcome.TLS_ERROR, sentence, cause)
     if isinstance(error, ConnectFailed):
@@ -87,6 +89,11 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, OSError) and error.errno is not None:
         return Failure(Outcome.LOCAL_ERROR, "this machine could not open a connection")
     raise error
+
+
+def _is_alert(error: Exception) -> bool:
+    """Whether TLS itself ended a connection: under 1.3 a server refuses a client certificate after the handshake."""
+    return isinstance(error, ConnectionLost) and isinstance(error.__cause__, ssl.SSLError)
 
 
 def _connect_failure(error: ConnectFailed) -> Failure:

@@ -4,10 +4,13 @@ A status must belong to the URL that was asked, so what a server leaves on a con
 answer.  Three guards see to that, and none costs an honest server a round trip:
 
 * before use a connection must be quiet: unread bytes, or its end, rule it out;
-* an origin has to show once for each kind of answer (to HEAD, without a body, with one) that nothing trails behind:
-  one connection is left alone for QUIET_SECONDS.  Meanwhile a second one is opened, and only a third use in that time
-  waits.  A body sent 30 ms after the answer to HEAD is seen by that, be it another whole answer;
+* an origin has to show once for each shape of answer (method, status, with a body or without) that nothing trails
+  behind: one connection is left alone for QUIET_SECONDS.  Meanwhile a second one is opened, and only a third use in
+  that time waits.  A body sent 30 ms after the answer to HEAD is seen by that, be it another whole answer;
 * where anything odd was seen, the origin's connections are used once only from then on.
+
+What is left is a connection used again at once, whose last answer had a shape that is in order elsewhere: the
+transport looks twice at an answer on it that has a shape the origin never showed on a connection beyond doubt.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from collections.abc import Hashable
 
 from .connection import Connection
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "Shape"]
+
+Shape = tuple[str, int, bool]  # method, status, whether a body follows
 
 QUIET_SECONDS = 0.1  # stray bytes were seen 30 to 50 ms behind an answer
 REMEMBERED_ORIGINS = 10_000
@@ -29,11 +34,12 @@ OPENED_BEFORE_WAITING = 2
 class _Origin:
     """What was seen of one origin."""
 
-    __slots__ = ("idle", "odd", "opened", "proven")
+    __slots__ = ("genuine", "idle", "odd", "opened", "proven")
 
     def __init__(self) -> None:
         self.idle: list[Connection] = []  # the most recently used last
-        self.proven: frozenset[str] = frozenset()  # the kinds of answer after which it was quiet
+        self.proven: frozenset[Shape | None] = frozenset()  # shapes of answers after which it was quiet
+        self.genuine: frozenset[Shape | None] = frozenset()  # shapes seen where no earlier answer could leave them
         self.opened = 0
         self.odd = False
 
@@ -67,11 +73,16 @@ class Pool:
                 known.idle.remove(connection)
                 del self._idle[connection]
             connection.waited = quiet_for
-            if connection.is_quiet(quiet_for):
-                with self._lock:
-                    known.proven |= {connection.answer_kind}
+            connection.is_rested = time.monotonic() + quiet_for - connection.idle_since >= QUIET_SECONDS
+            stray = connection.listen(quiet_for)
+            if stray is None:
+                if connection.is_rested and connection.shape not in known.proven:
+                    with self._lock:
+                        known.proven |= {connection.shape}
                 return connection
             connection.close()
+            if stray:
+                self.distrust(origin)
 
     def put(self, origin: Hashable, connection: Connection) -> None:
         """Keep a connection whose last answer was read to its end."""
@@ -86,6 +97,18 @@ class Pool:
                 surplus = self._remove_oldest() if len(self._idle) > self._max_idle else None
         if surplus:
             surplus.close()
+
+    def vouch(self, origin: Hashable, shape: Shape) -> None:
+        """Note an answer that is the origin's own beyond doubt."""
+        with self._lock:
+            known = self._origin(origin)
+            if shape not in known.genuine:
+                known.genuine |= {shape}
+
+    def knows(self, origin: Hashable, shape: Shape) -> bool:
+        """Whether the origin gave an answer of this shape before, beyond doubt."""
+        known = self._origins.get(origin)
+        return known is not None and shape in known.genuine
 
     def distrust(self, origin: Hashable) -> None:
         """Never use a connection to *origin* twice from now on: something odd was seen."""
@@ -125,22 +148,23 @@ class Pool:
         return known
 
     def _forget_one(self) -> None:
-        oldest, known = next(iter(self._origins.items()))
-        if known.idle:
+        for _ in range(len(self._idle) + 1):  # one with an idle connection is none to forget
+            oldest, known = next(iter(self._origins.items()))
+            if not known.idle:
+                del self._origins[oldest]
+                return
             self._origins.move_to_end(oldest)
-        else:
-            del self._origins[oldest]
 
     def _choose(self, known: _Origin) -> tuple[Connection, float] | None:
         """Return a connection and for how long, in seconds, it must be quiet before use."""
         if not known.idle:
             return None
-        newest = known.idle[-1]
-        if newest.answer_kind in known.proven:
-            return newest, 0.0
+        for connection in reversed(known.idle):
+            if connection.shape in known.proven:
+                return connection, 0.0
         oldest = known.idle[0]
         wait = max(0.0, oldest.idle_since + QUIET_SECONDS - time.monotonic())
-        if wait and known.opened < OPENED_BEFORE_WAITING:
+        if wait and known.opened < OPENED_BEFORE_WAITING + len(known.proven):
             return None
         return oldest, wait
 

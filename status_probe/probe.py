@@ -195,7 +195,7 @@ class Probe:
 
     def _lead_on(self, chain: _Chain, location: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""
-        shown = redact(location[:200])
+        shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
         try:
             following = join(chain.url, location)
         except InvalidURL as error:

@@ -16,9 +16,11 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
+from .answer import Answer
 from .connection import Limits
-from .transport import Answer, Transport
+from .transport import Transport
 from .urls import InvalidURL, Url, parse_url
 
 __all__ = ["HeaderLines", "Request", "RunResponse", "Session", "header_line"]
@@ -67,6 +69,16 @@ class RunResponse(requests.Response):
     """A Response that knows the Answer it was made of."""
 
     answer: Answer
+    _encoding: str | None = None
+
+    @property
+    def encoding(self) -> str | None:
+        """What the header Content-Type says of ``text``; looked up when somebody asks."""
+        return self._encoding or get_encoding_from_headers(self.headers)
+
+    @encoding.setter
+    def encoding(self, name: str | None) -> None:
+        self._encoding = name
 
 
 class Session(requests.Session):
@@ -76,6 +88,7 @@ class Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # cookies live for one redirect chain only
+        self.headers["Accept-Encoding"] = "identity"  # nothing is decompressed
         self.adapters.clear()
         self.transport = transport
         adapter = Adapter(transport)

@@ -6,62 +6,35 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 
 from . import wire
+from .answer import Answer
 from .connection import (
+    ConnectFailed,
     Connection,
     ConnectionLost,
+    ConnectTimedOut,
     Limits,
     ProxyFailed,
-    connect,
     is_exhaustion,
     read_head,
     start_tls,
 )
+from .dial import connect
 from .names import Address, NameFailure, Resolver
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules
 from .tunnels import connect_through
+from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url
-from .wire import Head
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Transport"]
 
 DRAIN_SECONDS = 0.5  # for the rest of a small body; after it a new connection is the cheaper one
-
-
-class Answer(NamedTuple):
-    """A final answer's head, and what it takes to finish with its connection."""
-
-    head: Head
-    connection: Connection
-    rest: bytes  # of the body, so far
-    origin: tuple[Any, ...]
-    method: str
-
-    @property
-    def body_length(self) -> int | None:
-        """How many bytes of body there are, None where only reading tells."""
-        if not self.head.has_body(self.method):
-            return 0
-        return None if self.head.chunked else self.head.content_length
-
-    @property
-    def has_surplus(self) -> bool:
-        """Whether more came than the answer: then it may itself be the surplus of another one."""
-        try:
-            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
-        except wire.ProtocolError:
-            return True
-        return end is not None and len(self.rest) > end
-
-    @property
-    def is_chunked(self) -> bool:
-        """Whether the body comes in chunks."""
-        return self.head.chunked and self.head.has_body(self.method)
+DOUBT_SECONDS = 0.03  # for the true answer to show behind a stray one: it is on its way already
 
 
 class Transport:
@@ -80,6 +53,7 @@ class Transport:
         self._resolver = resolver
         self._proxies = proxies
         self._pool = Pool(max_idle)
+        self._unreachable = Unreachable()
         self._make_context = context
         self._context: ssl.SSLContext | None = None
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
@@ -101,6 +75,8 @@ class Transport:
             if answer is not None:
                 return answer
         answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
+        if not self._pool.knows(origin, answer.shape):
+            self._pool.vouch(origin, answer.shape)
         if proxy is not None and answer.head.status == 407 and url.scheme == "http":
             answer.connection.close()
             raise ProxyFailed("the proxy wants a user name and a password (407)")
@@ -116,25 +92,31 @@ class Transport:
         elif answer.has_surplus:
             answer.connection.close()
             self._pool.distrust(answer.origin)
+        elif answer.head.status // 100 == 3 and not answer.is_whole:
+            answer.connection.close()  # the body of a redirect is never read
         elif self._read_to_end(answer, limits):
-            kind = "head" if answer.method == "HEAD" else "body" if answer.body_length != 0 else "empty"
-            answer.connection.answer_kind = kind
+            answer.connection.shape = answer.shape
             self._pool.put(answer.origin, answer.connection)
 
     def read_body(self, answer: Answer, limits: Limits) -> bytes:
-        """Return the content, at most MAX_BODY_BYTES of it, and close the connection."""
+        """Return the content, at most MAX_BODY_BYTES of it, and close the connection.
+
+        Raises ReadTimedOut or DeadlineExceeded.
+        """
+        length = answer.body_length
+        wanted = wire.MAX_BODY_BYTES if length is None else min(length, wire.MAX_BODY_BYTES)
         body = answer.rest
-        chunked, length = answer.is_chunked, answer.body_length
         try:
-            while len(body) < (wire.MAX_BODY_BYTES if length is None else min(length, wire.MAX_BODY_BYTES)):
+            while len(body) < wanted and not (answer.is_chunked and wire.chunked_end(body) is not None):
                 received = answer.connection.receive(limits)
-                body += received
-                if not received or (chunked and wire.chunked_end(body) is not None):
+                if not received:
                     break
+                body += received
         except (ConnectionLost, wire.ProtocolError):
             pass  # what came is what there is
-        answer.connection.close()
-        return (wire.dechunk(body) if chunked else body)[: wire.MAX_BODY_BYTES if length is None else length]
+        finally:
+            answer.connection.close()
+        return (wire.dechunk(body) if answer.is_chunked else body)[:wanted]
 
     def free_idle(self) -> int:
         """Close all idle connections, for want of files or ports; return how many."""
@@ -171,7 +153,32 @@ class Transport:
             if answer.head.status != 408:
                 self._pool.distrust(origin)
             return None
-        return answer
+        if self._pool.knows(origin, answer.shape):
+            return answer
+        seen_twice = answer if kept.is_rested else self._look_twice(answer, limits)
+        if seen_twice is not None:
+            self._pool.vouch(origin, answer.shape)
+        return seen_twice
+
+    def _look_twice(self, answer: Answer, limits: Limits) -> Answer | None:
+        """Return an answer that may belong to the request before, or None where another one follows it.
+
+        Over TLS a stray answer and the true one come as two records, and are never received as one.
+        """
+        until = min(limits.deadline, time.monotonic() + DOUBT_SECONDS)
+        connection, body, began = answer.connection, answer.rest, time.monotonic()
+        while not _holds_answer(body) and len(body) <= wire.MAX_BODY_BYTES and (left := until - time.monotonic()) > 0:
+            received = connection.listen(left)
+            if not received:
+                break
+            body += received
+        connection.waited += time.monotonic() - began
+        answer = answer._replace(rest=body)
+        if not answer.has_surplus and not _holds_answer(body):
+            return answer
+        connection.close()
+        self._pool.distrust(answer.origin)
+        return None
 
     def _ask_on(
         self, connection: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
@@ -222,10 +229,29 @@ class Transport:
         if proxy is not None:
             sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
         else:
-            sock, ip = connect(self._resolve(url.host, url.port, limits, until), limits, until)
+            sock, ip = self._connect(url.host, url.port, limits, until)
         if url.scheme == "https":
             sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
         return Connection(sock, ip)
+
+    def _connect(self, host: str, port: int, limits: Limits, until: float) -> tuple[Any, str]:
+        silent_for = self._unreachable.silent_for((host, port), limits.connect)
+        if silent_for is not None:
+            raise ConnectTimedOut(
+                f"not tried: the host did not answer {ATTEMPTS} attempts in a row, the last {silent_for:.0f} s ago"
+            )
+        addresses, began = self._resolve(host, port, limits, until), time.monotonic()
+        try:
+            sock, ip = connect(addresses, limits, until)
+        except ConnectTimedOut:
+            self._unreachable.timed_out((host, port), began)
+            raise
+        except ConnectFailed as error:
+            if not is_exhaustion(error):
+                self._unreachable.answered((host, port))
+            raise
+        self._unreachable.answered((host, port))
+        return sock, ip
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
         try:
@@ -234,6 +260,10 @@ class Transport:
             if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
                 raise limits.exceeded("looking up the name") from failure
             raise
+
+
+def _holds_answer(body: bytes) -> bool:
+    return body.startswith(b"HTTP/1.")
 
 
 def _request_bytes(method: str, url: Url, header_lines: str, proxy: Proxy | None) -> bytes:

@@ -18,11 +18,11 @@ from .connection import (
     Limits,
     ProxyFailed,
     TLSFailed,
-    connect,
     is_exhaustion,
     read_head,
     start_tls,
 )
+from .dial import connect
 from .names import Address, NameFailure
 from .proxies import Proxy
 from .urls import Url
@@ -47,12 +47,17 @@ def connect_through(
     """
     try:
         addresses = resolve(proxy.host, proxy.port, limits, until)
-        if proxy.is_socks:
-            return _through_socks(addresses[0], proxy, url, resolve, limits, until), addresses[0].ip
+    except NameFailure as error:
+        if is_exhaustion(error):
+            raise
+        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+    if proxy.is_socks:
+        return _through_socks(addresses[0], proxy, url, resolve, limits, until), addresses[0].ip
+    try:
         sock, ip = connect(addresses, limits, until)
         if proxy.scheme == "https":
             sock = start_tls(sock, proxy.host, context(), limits, until)
-    except (ConnectFailed, NameFailure, TLSFailed) as error:
+    except (ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
         raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error

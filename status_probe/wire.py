@@ -6,8 +6,9 @@ The rules, and why each is as it is:
   (HTTP/0.9) are no answer; http.client takes the first two for 200.  Only the case of ``HTTP``, the number of blanks
   and a bare ``HTTP/2`` are let pass, since curl and browsers let them pass.  Source: RFC 9112, section 4.
 * Once it is valid it is never lost.  Header lines are read leniently: no limit on their number, one without a colon
-  is skipped (http.client ends the block there, and loses a Location that follows), line ends may be bare LF, an end
-  of the connection ends them.  All together are read up to MAX_HEAD_BYTES; what is beyond is given up, not the status.
+  is skipped (http.client ends the block there, and loses a Location that follows), line ends may be bare LF or CRCRLF,
+  an end of the connection ends them, but half a line is none: half a Location leads elsewhere.  All together are
+  read up to MAX_HEAD_BYTES; what is beyond is given up, not the status.
 * Interim answers (1xx but 101) are passed over, in any number up to MAX_HEAD_BYTES of them.  http.client skips 100
   only, so that each later answer on the connection goes to the wrong URL.  Source: RFC 9110, section 15.2.
 * Whatever leaves a doubt about where the answer ends makes ``reusable`` false: the connection is not used again.
@@ -22,15 +23,19 @@ from typing import NamedTuple
 __all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "Head", "HeadReader", "ProtocolError", "chunked_end", "dechunk"]
 
 MAX_HEAD_BYTES = 256 * 1024  # as Chrome; requests' 100 lines of 64 KiB lose answers that browsers show
+MAX_REASON = 1000  # characters
 MAX_CHUNK_LINE_BYTES = 4096
 MAX_BODY_BYTES = 64 * 1024  # above it a new connection is cheaper than the rest of the body
 
-_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)(?:[ \t]+([^\r\n]*))?\r*\n", re.IGNORECASE)
-_CUT_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)[ \t]+([^\r\n]*)", re.IGNORECASE)
-_HEAD_END = re.compile(rb"\n\r?\n")
+# No two neighbours of a pattern match the same bytes, or a line of 256 KiB of them would cost their square.
+_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)(?:[ \t]([^\n]*)|\r*)\n", re.IGNORECASE)
+_CUT_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)[ \t]([^\n]*)", re.IGNORECASE)
+_HEAD_END = re.compile(rb"\n\r{0,2}\n")
+_BLANKS = " \t\r"  # strip() alone takes 0x85 and 0xA0 too, which end many a letter in UTF-8
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHUNK_END = re.compile(rb"\r?\n|\r?\Z")
 _TRAILER_END = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
+_NO_FINAL = "the server sends interim answers (1xx) and no final one"
 
 
 class ProtocolError(ValueError):
@@ -123,13 +128,13 @@ class HeadReader:
             line = self._status_line()
             if line is None:
                 return None
-            end = _HEAD_END.search(self._buffer, max(line.end() - 1, self._scanned - 3))
+            end = _HEAD_END.search(self._buffer, max(line.end() - 1, self._scanned - 3), MAX_HEAD_BYTES)
             if end is None:
                 self._scanned = len(self._buffer)
-                return self._cut_head(line) if self._scanned > MAX_HEAD_BYTES else None
+                return self._given_up_head(line) if self._scanned > MAX_HEAD_BYTES else None
             if not _is_interim(line):
                 self.rest = self._buffer[end.end() :]
-                return _head(line, self._buffer[line.end() : end.end()], whole=True)
+                return _head(line, self._buffer[line.end() : end.end()], whole=b"\r\r" not in end[0])
             self._pass_over(end.end())
         return None
 
@@ -171,10 +176,16 @@ class HeadReader:
         self._scanned = 0
         self._interim_bytes += end
         if self._interim_bytes > MAX_HEAD_BYTES:
-            raise ProtocolError("the server sends interim answers (1xx) and no final one")
+            raise ProtocolError(_NO_FINAL)
+
+    def _given_up_head(self, line: re.Match[bytes]) -> Head:
+        if _is_interim(line):
+            raise ProtocolError(_NO_FINAL)
+        return self._cut_head(line)
 
     def _cut_head(self, line: re.Match[bytes]) -> Head:
-        return _head(line, self._buffer[line.end() : MAX_HEAD_BYTES], whole=False)
+        block, _, _ = self._buffer[line.end() : MAX_HEAD_BYTES].rpartition(b"\n")
+        return _head(line, block, whole=False)
 
 
 def _is_interim(line: re.Match[bytes]) -> bool:
@@ -183,7 +194,7 @@ def _is_interim(line: re.Match[bytes]) -> bool:
 
 def _head(line: re.Match[bytes], block: bytes, *, whole: bool) -> Head:
     minor, status, reason = line[1], int(line[2]), line[3]
-    text = _decode_reason(reason[:1000].strip()) if reason else ""
+    text = _decode_reason(reason.strip())[:MAX_REASON] if reason else ""
     return Head(status, text, 1 if minor is None else int(minor), _fields(block), whole)
 
 
@@ -191,13 +202,13 @@ def _fields(block: bytes) -> dict[str, str]:
     fields: dict[str, str] = {}
     name = ""
     for line in block.decode("latin-1").split("\n"):
-        if line[:1] in " \t" and line.strip() and name:  # obsolete line folding: RFC 9112, section 5.2
-            fields[name] += " " + line.strip()
+        if line[:1] in " \t" and line.strip(_BLANKS) and name:  # obsolete line folding: RFC 9112, section 5.2
+            fields[name] += " " + line.strip(_BLANKS)
             continue
         before, colon, value = line.partition(":")
         if colon:
-            name = before.strip().lower()
-            value = value.strip()
+            name = before.strip(_BLANKS).lower()
+            value = value.strip(_BLANKS)
             fields[name] = f"{fields[name]}\n{value}" if name in fields else value
     return fields
 

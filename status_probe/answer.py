@@ -1,0 +1,57 @@
+"""One answer on its connection, and how far its body goes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from . import wire
+from .connection import Connection
+from .pool import Shape
+from .wire import Head
+
+__all__ = ["Answer"]
+
+
+class Answer(NamedTuple):
+    """A final answer's head, and what it takes to finish with its connection."""
+
+    head: Head
+    connection: Connection
+    rest: bytes  # of the body, so far
+    origin: tuple[Any, ...]
+    method: str
+
+    @property
+    def body_length(self) -> int | None:
+        """How many bytes of body there are, None where only reading tells."""
+        if not self.head.has_body(self.method):
+            return 0
+        return None if self.head.chunked else self.head.content_length
+
+    @property
+    def shape(self) -> Shape:
+        """What the pool tells kinds of answers by."""
+        return self.method, self.head.status, self.body_length != 0
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more came than the answer: then it may itself be the surplus of another one."""
+        try:
+            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+        except wire.ProtocolError:
+            return True
+        return end is not None and len(self.rest) > end
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body came along with the head."""
+        try:
+            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+        except wire.ProtocolError:
+            return False
+        return end is not None and len(self.rest) >= end
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return self.head.chunked and self.head.has_body(self.method)

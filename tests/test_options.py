@@ -1,0 +1,50 @@
+"""What a run may be told, and what it may not, in words that name the option."""
+
+from __future__ import annotations
+
+import pytest
+
+from status_probe.options import Options, check_names
+
+BAD = [
+    ("workers", 0), ("workers", 1001), ("per_host", 0), ("max_redirects", -1), ("retries", -1), ("delay", -0.1),
+    ("connect_timeout", 0), ("read_timeout", -1), ("max_time", float("nan")), ("max_time", float("inf")), ("rate", 0),
+    ("method", "post"), ("default_scheme", "ftp"), ("lang", "de"), ("max_retry_wait", -1), ("retry_wait", float("inf")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_names_its_option(name, value):
+    """Each is a ValueError at once, with the option as it is written and the value."""
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}: '{value}'"):
+        Options(**{name: value})
+
+
+def test_a_header_that_ends_its_line_is_refused():
+    """No option smuggles a second header into a request."""
+    for headers in ((("X", "a\r\nY: b"),), (("User-Agent", "a\nb"),), (("X Y", "a"),)):
+        with pytest.raises(ValueError, match="is not valid"):
+            Options(headers=headers)
+    with pytest.raises(ValueError, match="is not valid"):
+        Options(user_agent="a\r\nb")
+
+
+def test_public_only_and_a_proxy_exclude_each_other():
+    """A proxy connects in our place, so the promise could not be kept."""
+    with pytest.raises(ValueError, match="--public-only"):
+        Options(public_only=True, proxy="http://127.0.0.1:1", environ={}).proxy_rules()
+
+
+def test_an_unknown_name_is_a_type_error():
+    """As a call with a wrong keyword is."""
+    with pytest.raises(TypeError, match="'worker'"):
+        check_names({"worker": 1})
+
+
+def test_a_hosts_file_that_cannot_be_read_is_told(tmp_path):
+    """A missing file, or a line that is none, is a ValueError that names the file."""
+    with pytest.raises(ValueError, match="cannot read"):
+        Options(hosts=tmp_path / "none").hosts_table()
+    (tmp_path / "hosts").write_text("127.0.0.1 a.test\nnonsense\n")
+    with pytest.raises(ValueError, match="hosts:2"):
+        Options(hosts=tmp_path / "hosts").hosts_table()

@@ -1,0 +1,192 @@
+"""Proxies: asked the right way, passed by where NO_PROXY says so, and blamed for what is theirs alone."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from status_probe.options import Options
+from status_probe.proxies import Proxy as ProxyAddress
+from status_probe.proxies import ProxyRules, parse_proxy
+from status_probe.records import Outcome
+from status_probe.run import open_probe
+from status_probe.urls import parse_url
+from tests.asking import ask, ask_one, within
+from tests.server import (
+    Proxy,
+    Server,
+    SocksProxy,
+    answer,
+    close,
+    closed_port,
+    deaf_address,
+    hang,
+    pause,
+    server_context,
+)
+
+both_schemes = pytest.mark.parametrize("tls", [None, server_context()], ids=["http", "https"])
+
+
+@both_schemes
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_an_http_proxy_is_asked_for_the_absolute_url_or_a_tunnel(tls, method):
+    """http goes in absolute form, https through CONNECT, and the row is the server's."""
+    with Server(answer(410), tls=tls) as server, Proxy(user="me", password="p w") as proxy:
+        url = server.url("/x?y")
+        row = ask_one(url, proxy=proxy.url.replace("//", "//me:p%20w@"), method=method)
+        asked = proxy.log[0]
+        assert asked.target == (f"127.0.0.1:{server.port}" if tls else url)
+        assert server.log[0].target == "/x?y"
+        assert server.log[0].header("Proxy-Authorization") == ""
+    assert row.status == 410
+
+
+@both_schemes
+@pytest.mark.parametrize("credentials", ["", "me:wrongsecret@"])
+def test_a_proxy_that_wants_a_password_is_a_proxy_error(tls, credentials):
+    """407 is the proxy's word, not the site's; the password is in no cell."""
+    with Server(answer(200), tls=tls) as server, Proxy(user="me", password="right") as proxy:
+        row = ask_one(server.url(), proxy=proxy.url.replace("//", f"//{credentials}"))
+    assert (row.status, row.outcome) == (None, Outcome.PROXY_ERROR)
+    assert "407" in row.error
+    assert "wrongsecret" not in repr(row)
+
+
+def test_a_refused_tunnel_is_a_proxy_error():
+    """A CONNECT answered 503 says nothing of the site."""
+    with Proxy(refusal=503) as proxy:
+        row = ask_one("https://127.0.0.1:1/", proxy=proxy.url)
+    assert (row.status, row.outcome) == (None, Outcome.PROXY_ERROR)
+    assert "503" in row.error
+
+
+@pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/"])
+def test_a_dead_proxy_is_a_proxy_error(url):
+    """A proxy that refuses, hangs up or stays silent is named, with its address and without its password."""
+    with closed_port() as (host, port):
+        refused = ask_one(url, proxy=f"http://me:secret@{host}:{port}")
+    with deaf_address() as (host, port), within(0.8):
+        silent = ask_one(url, proxy=f"http://me:secret@{host}:{port}", connect_timeout=0.4)
+    unknown = ask_one(url, proxy="http://me:secret@nowhere.invalid:3128", connect_timeout=0.5)
+    for row in (refused, silent, unknown):
+        assert row.outcome is Outcome.PROXY_ERROR
+        assert "the proxy " in row.error
+        assert "secret" not in repr(row)
+
+
+@pytest.mark.parametrize("script", [close(), hang(), [b"nonsense\r\n", close()]])
+def test_a_tunnel_without_an_answer_is_a_proxy_error(script):
+    """A proxy that does not answer CONNECT is blamed within the connect timeout."""
+    with Server(script) as proxy, within(0.8):
+        row = ask_one("https://a.test/", proxy=proxy.url(), connect_timeout=0.4)
+    assert row.outcome is Outcome.PROXY_ERROR
+
+
+def test_a_bad_certificate_behind_a_proxy_is_the_sites():
+    """What the tunnel leads to is judged as without a proxy."""
+    with Server(answer(200), tls=server_context("expired")) as server, Proxy() as proxy:
+        row = ask_one(server.url(), proxy=proxy.url)
+    assert row.outcome is Outcome.TLS_ERROR
+    assert "expired" in row.error
+
+
+def test_hosts_behind_a_proxy_share_no_connection():
+    """A late answer of one site is not the next site's, though both are asked through one proxy."""
+    early = [b"HTTP/1.1 103 E\r\n\r\n", pause(0.03), answer(404)]
+    forged = [b"HTTP/1.1 204 N\r\n\r\n", pause(0.03), b"HTTP/1.1 500 F\r\nContent-Length: 0\r\n\r\n"]
+    routes = {"http://slow.test/": early, "http://odd.test/": forged, "http://good.test/": answer(200)}
+    with Server(routes) as proxy:
+        rows = ask(*[*routes, *routes, "http://good.test/"], proxy=proxy.url())
+    assert [row.status for row in rows] == [404, 204, 200, 404, 204, 200, 200]
+
+
+def test_a_tls_proxy_carries_both():
+    """A proxy that is itself spoken to over TLS works for http."""
+    with Server({"http://a.test/": answer(410)}, tls=server_context()) as proxy:
+        assert ask_one("http://a.test/", proxy=proxy.url()).status == 410
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_the_environment_names_the_proxy(monkeypatch, variable):
+    """The usual variables are honoured, in both cases."""
+    with Server({"http://a.test/": answer(410)}) as proxy:
+        monkeypatch.setenv(variable, proxy.url())
+        assert ask_one("http://a.test/", proxy=None).status == 410
+
+
+def test_an_empty_proxy_option_means_none(monkeypatch):
+    """--proxy '' asks without, whatever the environment says."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with Server(answer(200)) as server:
+        assert ask_one(server.url(), proxy="").status == 200
+
+
+BYPASSES = [
+    ("a.test", "http://a.test/", True), ("a.test", "http://www.a.test/", True), ("a.test", "http://nota.test/", False),
+    (".a.test", "http://www.a.test/", True), ("*.a.test", "http://www.a.test/", True),
+    ("A.Test", "http://a.test/", True),
+    ("127.0.0.1", "http://127.0.0.1/", True), ("127.0.0.1", "http://127.0.0.2/", False),
+    ("127.0.0.0/8", "http://127.9.9.9/", True), ("127.*", "http://127.0.0.1/", True), ("::1", "http://[::1]/", True),
+    ("fe80::/10", "http://[fe80::1]/", True), ("127.0.0.1:81", "http://127.0.0.1:81/", True),
+    ("127.0.0.1:81", "http://127.0.0.1/", False), ("[::1]:81", "http://[::1]:81/", True),
+    ("*", "https://b.test/", True),
+    ("x, a.test , y", "http://a.test/", True), ("", "http://a.test/", False), (",", "http://a.test/", False),
+    ("a.test:8080", "http://a.test:8080/", True), ("a.test.", "http://a.test/", True),
+    ("a.test", "http://a.test./", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bypass", "url", "passed_by"), BYPASSES)
+def test_no_proxy_is_read_by_name_suffix_address_network_and_star(bypass, url, passed_by):
+    """Which URLs are asked without the proxy."""
+    rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, bypass)
+    assert (rules.proxy_for(parse_url(url)) is None) == passed_by
+
+
+def test_no_proxy_holds_for_the_option_too(monkeypatch):
+    """NO_PROXY of the environment is honoured for --proxy as for the variables."""
+    with Server(answer(200)) as server:
+        options = {"proxy": "http://127.0.0.1:1", "environ": {"NO_PROXY": "127.0.0.1"}}
+        assert ask_one(server.url(), **options).status == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://u:geheim@h", "http://u:geheim@h:99999", "http://u:geheim@", "http://u:geheim@[x"],
+)
+def test_a_bad_proxy_is_told_without_its_password(text):
+    """A proxy that is none is a ValueError fit for the user."""
+    with pytest.raises(ValueError, match="the proxy '") as caught:
+        parse_proxy(text)
+    assert "geheim" not in str(caught.value)
+
+
+@both_schemes
+@pytest.mark.parametrize("kind", ["socks5", "socks5h"])
+def test_socks_leads_to_the_site(tls, kind):
+    """SOCKS5 with a name and a password, names resolved here or there."""
+    pytest.importorskip("socks")
+    with Server(answer(410), tls=tls) as server, SocksProxy(user="me", password="pw") as proxy:
+        url = proxy.url.replace("socks5h://", f"{kind}://me:pw@")
+        row = ask_one(server.url(host="a.test"), proxy=url, hosts={"a.test": ["127.0.0.1"]})
+        assert proxy.asked == [("a.test" if kind == "socks5h" else "127.0.0.1", server.port)]
+    assert row.status == 410
+
+
+def test_what_socks_cannot_do_is_told_apart():
+    """A SOCKS proxy that refuses is a proxy_error, a name unknown here is not its fault."""
+    pytest.importorskip("socks")
+    with SocksProxy(reply=2) as proxy:
+        refused = ask_one("http://127.0.0.1:1/", proxy=proxy.url)
+        unknown = ask_one("http://nowhere.invalid/", proxy=proxy.url.replace("5h", "5"))
+    assert refused.outcome is Outcome.PROXY_ERROR
+    assert unknown.outcome is Outcome.DNS_ERROR
+
+
+def test_socks_without_its_extra_is_told_at_once(monkeypatch):
+    """Without PySocks the message says what to install."""
+    monkeypatch.setitem(sys.modules, "socks", None)
+    with pytest.raises(ValueError, match=r"requests\[socks\]"):
+        open_probe(Options(proxy="socks5://127.0.0.1", environ={}))

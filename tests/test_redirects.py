@@ -1,0 +1,249 @@
+"""Redirects are followed as a visitor's browser would, within limits, and secrets stay with their origin."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from status_probe.records import Outcome
+from tests.asking import ask, ask_one, within
+from tests.server import Server, answer, close, hang, redirect, server_context
+
+END = answer(410)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_five_codes_lead_on(status):
+    """301, 302, 303, 307 and 308 with a Location are followed, and the chain shows each hop."""
+    with Server({"/": redirect("/end", status), "/end": END}) as server:
+        row = ask_one(server.url())
+        assert row.redirect_chain == f"{status} {server.url()} -> 410 {server.url('/end')}"
+        assert row.final_url == server.url("/end")
+    assert (row.status, row.outcome, row.redirects) == (410, Outcome.CLIENT_ERROR, 1)
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
+def test_other_codes_lead_nowhere(status):
+    """300, 304, 305 and 306 are final, whatever their Location."""
+    with Server({"/": redirect("/end", status), "/end": END}) as server:
+        row = ask_one(server.url())
+        assert len(server.log) == 1
+    assert (row.status, row.outcome, row.redirects) == (status, Outcome.REDIRECT, 0)
+
+
+@pytest.mark.parametrize("headers", [[], [("Location", "")], [("Location", "  ")]])
+def test_a_redirect_without_a_location_is_final(headers):
+    """302 without a Location, or with an empty one, is the answer."""
+    with Server(answer(302, headers=headers)) as server:
+        row = ask_one(server.url())
+    assert (row.status, row.outcome, row.redirects, row.error) == (302, Outcome.REDIRECT, 0, "")
+
+
+LOCATIONS = [
+    ("end", "/a/end"), ("../end", "/end"), ("/end?a=b", "/end?a=b"), ("?q", "/a/b?q"), ("/end#part", "/end"),
+    ("/caf\u00e9".encode(), "/caf%C3%A9"), ("/caf\u00e9".encode("latin-1"), "/caf%C3%A9"), ("/a b", "/a%20b"),
+    ("  /end  ", "/end"), ("/%7e%zz%41", "/%7e%zz%41"), ("//{authority}/end", "/end"),
+    ("HTTP://{authority}/END", "/END"),
+    ("http:/end", "/end"), ("\\end", "/end"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("location", "target"), LOCATIONS)
+def test_a_location_is_read_as_browsers_read_it(location, target):
+    """Relative, scheme-relative, UTF-8, latin-1, with blanks and escapes: the server sees the target meant."""
+    routes = {"/a/b": answer(404), "*": END}
+    with Server(routes) as server:
+        authority = server.url("").removeprefix("http://")
+        if isinstance(location, str):
+            location = location.replace("{authority}", authority)
+        routes["/a/b"] = redirect(location)
+        row = ask_one(server.url("/a/b"))
+        assert server.targets == ["/a/b", target]
+    assert row.status in (410, 302)
+
+
+def test_an_idn_location_leads_to_its_ascii_host():
+    """A Location with a host in UTF-8 is asked at its ASCII name."""
+    with Server({"/": answer(404), "/end": END}) as server:
+        server.routes = {"/": redirect(f"http://b\u00fccher.test:{server.port}/end".encode()), "/end": END}
+        row = ask_one(server.url(), hosts={"xn--bcher-kva.test": ["127.0.0.1"]})
+        assert server.log[1].header("Host") == f"xn--bcher-kva.test:{server.port}"
+    assert row.status == 410
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["file:///etc/passwd", "ftp://127.0.0.1/", "javascript:alert(1)", "mailto:a@b.test", "data:,x", "http://", "http://[",
+     "http://a..b/", "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http://[1.2.3.4]/"],
+)  # fmt: skip
+def test_only_the_web_is_led_to(location):
+    """Other schemes and addresses that are none open nothing: bad_redirect, with the status of the redirect."""
+    with Server(redirect(location)) as server:
+        row = ask_one(server.url())
+        assert len(server.log) == 1
+    assert (row.status, row.outcome) == (302, Outcome.BAD_REDIRECT)
+    assert location[:20] in row.error
+
+
+def test_a_loop_is_seen_when_an_address_comes_back():
+    """A to B to A is two requests, and a redirect_loop."""
+    with Server({"/a": redirect("/b"), "/b": redirect("/a")}) as server, within(1.0):
+        row = ask_one(server.url("/a"))
+        assert server.targets == ["/a", "/b"]
+    assert (row.status, row.outcome) == (302, Outcome.REDIRECT_LOOP)
+    assert "in a circle" in row.error
+
+
+def test_a_url_that_leads_to_itself_is_a_loop():
+    """A redirect to its own address, also with a fragment, is asked once."""
+    with Server(redirect("#again")) as server:
+        row = ask_one(server.url())
+        assert len(server.log) == 1
+    assert row.outcome is Outcome.REDIRECT_LOOP
+
+
+def test_a_cookie_wall_is_passed():
+    """An address that leads to itself until its cookie comes back is no loop."""
+    def wall(request):
+        if "seen=1" in request.header("Cookie"):
+            return answer(200)
+        return redirect("/", headers=[("Set-Cookie", "seen=1; Path=/; HttpOnly"), ("Set-Cookie", "b=2")])
+
+    with Server(wall) as server:
+        row, again = ask(server.url(), server.url())
+        assert [request.header("Cookie") for request in server.log] == ["", "seen=1; b=2"] * 2
+    assert (row.status, again.status) == (200, 200)
+
+
+def test_a_cookie_wall_that_ignores_the_cookie_is_a_loop():
+    """The same cookie set again is not a new one."""
+    with Server(redirect("/", headers=[("Set-Cookie", "a=1")])) as server:
+        row = ask_one(server.url())
+        assert len(server.log) == 2
+    assert row.outcome is Outcome.REDIRECT_LOOP
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10])
+def test_the_limit_is_exact(limit):
+    """max_redirects + 1 requests are made, and no more."""
+    with Server(lambda request: redirect(f"/{request.overall + 1}")) as server:
+        row = ask_one(server.url("/0"), max_redirects=limit)
+        assert len(server.log) == limit + 1
+    assert (row.status, row.outcome, row.redirects) == (302, Outcome.TOO_MANY_REDIRECTS, limit)
+
+
+def test_as_many_hops_as_the_limit_are_made():
+    """A chain of exactly max_redirects arrives."""
+    with Server(lambda request: END if request.overall == 3 else redirect(f"/{request.overall + 1}")) as server:
+        row = ask_one(server.url("/0"), max_redirects=3)
+    assert (row.status, row.redirects) == (410, 3)
+
+
+def test_without_redirects_the_first_answer_is_the_row():
+    """max_redirects 0 follows nothing, and that is no failure."""
+    with Server(redirect("/end")) as server:
+        row = ask_one(server.url(), max_redirects=0)
+        assert len(server.log) == 1
+    assert (row.status, row.outcome, row.error) == (302, Outcome.REDIRECT, "")
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 10\r\n\r\n", b"\r\n" + b"x" * 3_000_000])
+def test_the_body_of_a_redirect_is_never_read(body):
+    """A redirect whose body stalls or never ends leads on at once."""
+    script = [b"HTTP/1.1 302 Found\r\nLocation: /end\r\n" + body, hang()]
+    with Server({"/": script, "/end": END}) as server, within(0.3):
+        row = ask_one(server.url())
+    assert (row.status, row.redirects) == (410, 1)
+
+
+def test_a_hop_that_fails_keeps_the_last_status():
+    """Of a failed redirect the last code received is kept, and the chain names the address that failed."""
+    with Server({"/": redirect("/gone", 301), "/gone": close()}) as server:
+        row = ask_one(server.url())
+        assert row.redirect_chain == f"301 {server.url()} -> {server.url('/gone')}"
+    assert (row.status, row.outcome) == (301, Outcome.CONNECTION_LOST)
+
+
+def test_secrets_stay_with_the_origin_they_were_given_for():
+    """Credentials, cookies and the user's own headers go to no other host, port or scheme, and home again."""
+    options = {"headers": (("X-Key", "own"), ("Cookie", "own=1"), ("Authorization", "Bearer own")), "hosts": HOSTS}
+    with Server() as home, Server() as other, Server({"*": END}, tls=server_context()) as secure:
+        home.routes = {
+            "/port": redirect(other.url("/end"), headers=[("Set-Cookie", "theirs=1")]),
+            "/host": redirect(home.url("/end", host="b.test"), headers=[("Set-Cookie", "theirs=1")]),
+            "/scheme": redirect(secure.url("/end")),
+            "/back": redirect(other.url("/back")),
+            "*": END,
+        }
+        other.routes = {"/back": redirect(home.url("/end")), "*": END}
+        ask(home.url("/port"), home.url("/host"), home.url("/scheme"), **options)
+        strangers = [*other.log, *secure.log, *(request for request in home.log if "b.test" in request.header("Host"))]
+        assert len(strangers) == 3
+        for request in strangers:
+            assert not any(request.header(name) for name in ("X-Key", "Cookie", "Authorization"))
+        ask(home.url("/back"), **options)
+        assert home.log[-1].target == "/end"
+        assert home.log[-1].header("X-Key") == "own"
+
+
+HOSTS = {"a.test": ["127.0.0.1"], "b.test": ["127.0.0.1"], "www.a.test": ["127.0.0.1"]}
+
+
+def test_userinfo_becomes_basic_authentication_at_home_only():
+    """The listed URL's name and password are sent to its origin, also after a redirect, and to no other."""
+    expected = "Basic " + base64.b64encode(b"me:pa ss").decode()
+    with Server() as home, Server({"*": END}) as other:
+        home.routes = {"/": redirect("/second"), "/second": redirect(other.url("/end"))}
+        row = ask_one(home.url().replace("//", "//me:pa%20ss@"))
+        assert [request.header("Authorization") for request in home.log] == [expected] * 2
+        assert other.log[0].header("Authorization") == ""
+    text = repr(row)
+    assert "me:***@" in row.url
+    assert "pa%20ss" not in text
+    assert "pa ss" not in text
+
+
+def test_no_output_shows_a_password_of_a_location():
+    """A Location with credentials shows *** wherever it is told of, also where it is cut or not valid."""
+    secret = "geheim" * 3
+    for location in (f"http://u:{secret}@127.0.0.1:1/", f"ftp://u:{secret}@h/", f"ftp://{'u' * 185}:{secret}@h/"):
+        with Server(redirect(location)) as server:
+            assert secret[:5] not in repr(ask_one(server.url()))
+
+
+def test_a_domain_cookie_reaches_the_hosts_below_it():
+    """A cookie for a domain goes along to its other names, as RFC 6265 says; one without goes home only."""
+    with Server() as server:
+        there = server.url("/end", host="www.a.test")
+        cookies = [("Set-Cookie", "wide=1; Domain=a.test"), ("Set-Cookie", "narrow=1")]
+        server.routes = {"/": redirect(there, headers=cookies), "/end": END}
+        ask_one(server.url(host="a.test"), hosts=HOSTS)
+        assert server.log[1].header("Cookie") == "wide=1"
+
+
+def test_no_cookie_outlives_its_chain():
+    """The next URL of a host sends none of the cookies that were set before."""
+    headers = [("Set-Cookie", f"c{number}=1; Path=/") for number in range(3)]
+    with Server({"/set": redirect("/end", headers=headers), "*": answer(200, headers=headers)}) as server:
+        ask(server.url("/set"), server.url("/next"))
+        assert server.log[1].header("Cookie")
+        assert server.log[2].header("Cookie") == ""
+
+
+def test_head_stays_head_on_its_way():
+    """A chain is asked by one method; auto asks it again by GET where its end is not settled."""
+    with Server({"/": redirect("/end"), "/end": END}) as server:
+        ask_one(server.url(), method="head")
+        ask_one(server.url(), method="auto")
+        methods = [request.method for request in server.log]
+    assert methods == ["HEAD"] * 2 + ["HEAD"] * 2 + ["GET"] * 2
+
+
+def test_a_way_from_http_to_https_is_followed():
+    """http leads to https and the row has the status from there."""
+    with Server({"*": END}, tls=server_context()) as secure, Server() as plain:
+        plain.routes = {"*": redirect(secure.url("/end"), 301)}
+        row = ask_one(plain.url())
+        assert row.final_url == secure.url("/end")
+    assert row.status == 410

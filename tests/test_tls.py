@@ -1,0 +1,166 @@
+"""A certificate or a handshake that is refused: tls_error, and a sentence that names the cause."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+
+import pytest
+
+from status_probe import tls
+from status_probe.options import Options
+from status_probe.records import Outcome
+from status_probe.run import open_probe
+from tests.asking import ask, ask_one, trusted
+from tests.server import Server, answer, client_certificate_files, close, reset, server_context
+
+CAUSES = {
+    "expired": "has expired",
+    "not_yet_valid": "not yet valid",
+    "self_signed": "self-signed",
+    "unknown_issuer": "issuer is not known",
+    "missing_intermediate": "issuer is not known",
+    "elsewhere": "not for this IP address",
+}
+
+
+@pytest.mark.parametrize("method", ["get", "head", "auto"])
+@pytest.mark.parametrize("certificate", CAUSES)
+def test_each_bad_certificate_has_its_own_sentence(certificate, method):
+    """The row names the cause, and no request is sent."""
+    with Server(answer(200), tls=server_context(certificate)) as server:
+        row = ask_one(server.url(), method=method)
+        assert server.log == []
+    assert (row.status, row.outcome) == (None, Outcome.TLS_ERROR)
+    assert CAUSES[certificate] in row.error
+
+
+def test_a_certificate_for_another_name_is_told_from_one_for_another_address():
+    """The wrong host is named as such where a name was asked."""
+    with Server(answer(200), tls=server_context("elsewhere")) as server:
+        row = ask_one(server.url(host="a.test"), hosts={"a.test": ["127.0.0.1"]})
+    assert row.outcome is Outcome.TLS_ERROR
+    assert "another host name" in row.error
+
+
+@pytest.mark.parametrize("certificate", ["good", "without_key_identifier"])
+def test_a_good_certificate_is_good_on_all_versions(certificate):
+    """A leaf without an authority key identifier, which 3.13's default refuses, is as good as another."""
+    with Server(answer(200), tls=server_context(certificate)) as server:
+        assert ask_one(server.url()).status == 200
+
+
+@pytest.mark.parametrize("certificate", CAUSES)
+def test_insecure_asks_all_of_them_without_a_warning(certificate):
+    """--insecure checks nothing, and says nothing."""
+    with Server(answer(200), tls=server_context(certificate)) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ask_one(server.url(), insecure=True).status == 200
+
+
+def test_plain_http_on_the_port_is_named():
+    """https to a server that speaks plain HTTP is a tls_error that says so."""
+    with Server([b"HTTP/1.1 400 Bad Request\r\n\r\n", close()]) as server:
+        row = ask_one(server.url(scheme="https"))
+    assert row.outcome is Outcome.TLS_ERROR
+    assert "plain HTTP" in row.error
+
+
+def test_tls_on_a_plain_port_is_no_answer():
+    """http to a server that speaks TLS ends as a failure with words, whatever the server does."""
+    with Server(answer(200), tls=server_context()) as server:
+        row = ask_one(server.url(scheme="http"))
+    assert row.status is None
+    assert row.outcome in (Outcome.CONNECTION_LOST, Outcome.PROTOCOL_ERROR)
+
+
+@pytest.mark.parametrize("end", [close(), reset()], ids=["fin", "rst"])
+def test_an_end_in_the_handshake_is_told(end):
+    """A server that hangs up in the handshake is named as such."""
+    with Server(on_connect=end) as server:
+        row = ask_one(server.url(scheme="https"))
+    assert row.outcome in (Outcome.TLS_ERROR, Outcome.CONNECTION_LOST)
+    assert "TLS handshake" in row.error
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_server_of_old_tls_only_is_named():
+    """TLS 1.1 is refused on one side or the other, in words."""
+    with Server(answer(200), tls=server_context(highest=ssl.TLSVersion.TLSv1_1)) as server:
+        row = ask_one(server.url())
+    assert row.outcome is Outcome.TLS_ERROR
+    assert "TLS" in row.error
+    assert "(" not in row.error
+
+
+@pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("method", ["get", "auto"])
+def test_a_wanted_client_certificate_is_named(highest, method):
+    """Without one the row says that it is wanted, though under TLS 1.3 this is told after the handshake only."""
+    with Server(answer(200), tls=server_context(wants_client=True, highest=highest)) as server:
+        row = ask_one(server.url(), method=method)
+    assert row.outcome is Outcome.TLS_ERROR, row.error
+    assert "client certificate" in row.error or "refused the TLS handshake" in row.error
+
+
+@pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_is_shown(tmp_path, highest):
+    """With --client-cert and --client-key a server that wants one answers."""
+    certificate, key = client_certificate_files(tmp_path)
+    with Server(answer(200), tls=server_context(wants_client=True, highest=highest)) as server:
+        assert ask_one(server.url(), client_cert=str(certificate), client_key=str(key)).status == 200
+
+
+def test_one_context_is_loaded_for_all(monkeypatch):
+    """Fifty hosts of https share one context, loaded once."""
+    opened = []
+    monkeypatch.setattr("status_probe.run.open_context", lambda *a, **k: opened.append(1) or tls.open_context(*a, **k))
+    with Server(answer(200), address="0.0.0.0", tls=server_context()) as server:
+        rows = ask(*[server.url(host=f"127.0.0.{number}") for number in range(1, 41)])
+    assert {row.status for row in rows} == {200}
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
+def test_the_environment_names_the_bundle(variable):
+    """Each of three variables makes the tests' authority known; without one it is unknown."""
+    with Server(answer(200), tls=server_context()) as server:
+        known = ask_one(server.url(), ca_bundle=None, environ={variable: trusted()})
+        unknown = ask_one(server.url(), ca_bundle=None)
+    assert known.status == 200
+    assert unknown.outcome is Outcome.TLS_ERROR
+
+
+@pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
+def test_a_variable_that_names_no_file_is_told_at_once(variable):
+    """A missing bundle is a ValueError that names the variable, unless --insecure or --ca-bundle decide."""
+    missing = {variable: "/nonexistent.pem"}
+    with pytest.raises(ValueError, match=variable):
+        open_probe(Options(environ=missing))
+    for options in ({"insecure": True}, {"ca_bundle": trusted()}):
+        open_probe(Options(environ=missing, **options))[1].close()
+
+
+@pytest.mark.parametrize("options", [{"ca_bundle": __file__}, {"ca_bundle": "/nonexistent"}, {"client_cert": __file__}])
+def test_a_file_that_is_no_certificate_is_told_at_once(options):
+    """A bundle or a certificate that cannot be used is a ValueError before anything is asked."""
+    with pytest.raises(ValueError, match="cannot use the"):
+        open_probe(Options(environ={}, **options))
+
+
+def test_the_name_asked_for_is_the_listed_one():
+    """SNI and Host are the listed name's, without a trailing dot in SNI; an address sends no SNI."""
+    with Server(answer(200), tls=server_context()) as server:
+        hosts = {"a.test": ["127.0.0.1"]}
+        rows = ask(server.url(host="a.test"), server.url(host="A.TEST."), server.url(), hosts=hosts)
+        assert [request.server_name for request in server.log] == ["a.test", "a.test", ""]
+        assert server.log[0].header("Host") == f"a.test:{server.port}"
+    assert {row.status for row in rows} == {200}
+
+
+def test_an_end_without_a_tls_goodbye_is_an_end():
+    """A connection that is cut after the answer loses no status."""
+    from tests.server import cut
+
+    with Server([b"HTTP/1.1 200 OK\r\n\r\nabc", cut()], tls=server_context()) as server:
+        assert ask_one(server.url()).status == 200

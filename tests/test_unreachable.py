@@ -1,0 +1,116 @@
+"""A host that does not even answer connection attempts is left alone for a while."""
+
+from __future__ import annotations
+
+import pytest
+
+from status_probe import unreachable
+from status_probe.library import probe_urls
+from status_probe.records import Outcome
+from status_probe.unreachable import Unreachable
+from tests.asking import ask, within
+from tests.server import Server, answer, deaf_address
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hosts(clock: Clock) -> Unreachable:
+    return Unreachable(clock)
+
+
+def time_out(hosts: Unreachable, clock: Clock, origin: str = "a", times: int = 1) -> None:
+    for _ in range(times):
+        began, clock.now = clock.now, clock.now + 5
+        hosts.timed_out(origin, began)
+
+
+def test_three_attempts_in_a_row_are_enough(hosts, clock):
+    """After the third time-out the origin is left alone, for as long as an attempt takes."""
+    time_out(hosts, clock, times=2)
+    assert hosts.silent_for("a", 5) is None
+    time_out(hosts, clock)
+    clock.now += 2
+    assert hosts.silent_for("a", 5) == 2
+    assert hosts.silent_for("b", 5) is None
+
+
+def test_one_attempt_is_let_through_at_a_time(hosts, clock):
+    """When the time is over one caller tries, the others do not; its failure begins the time anew."""
+    time_out(hosts, clock, times=3)
+    clock.now += 5
+    assert hosts.silent_for("a", 5) is None
+    clock.now += 1
+    assert hosts.silent_for("a", 5) == 6
+    hosts.timed_out("a", clock.now - 1)
+    assert hosts.silent_for("a", 5) == 0
+
+
+def test_an_answer_forgets_all(hosts, clock):
+    """A connection, or a refusal, ends it: three new time-outs are needed."""
+    time_out(hosts, clock, times=3)
+    hosts.answered("a")
+    time_out(hosts, clock, times=2)
+    assert hosts.silent_for("a", 5) is None
+
+
+def test_an_outage_of_our_own_is_held_against_nobody(hosts, clock):
+    """What was silent while nobody could be connected to is tried again after the first connection."""
+    hosts.answered("b")
+    clock.now += 1
+    time_out(hosts, clock, times=3)
+    assert hosts.silent_for("a", 5) is not None
+    clock.now += 1
+    hosts.answered("b")
+    assert hosts.silent_for("a", 5) is None
+
+
+def test_silence_beside_hosts_that_answer_is_held_against_the_host(hosts, clock):
+    """Where others were connected to meanwhile, their next connection forgets nothing."""
+    time_out(hosts, clock, times=2)
+    hosts.answered("b")
+    time_out(hosts, clock)
+    clock.now += 1
+    hosts.answered("b")
+    assert hosts.silent_for("a", 5) == 1
+
+
+def test_memory_is_bounded(hosts, clock, monkeypatch):
+    """So many origins are remembered, and the oldest is forgotten first."""
+    monkeypatch.setattr(unreachable, "REMEMBERED_ORIGINS", 2)
+    for origin in "abc":
+        time_out(hosts, clock, origin, times=3)
+    assert hosts.silent_for("a", 50) is None
+    assert hosts.silent_for("c", 50) == 0
+
+
+def test_a_list_on_a_dead_host_ends_soon():
+    """Two hundred URLs on a deaf host, two attempts each, end in a few connect timeouts with plain words."""
+    with deaf_address() as (host, port), within(4.0):
+        urls = [f"http://{host}:{port}/{number}" for number in range(200)]
+        rows = list(probe_urls(urls, connect_timeout=0.4, retry_wait=0.1, proxy="", environ={}))
+    assert {row.outcome for row in rows} == {Outcome.CONNECT_TIMEOUT}
+    assert len(rows) == 200
+    assert sum("did not answer 3 attempts in a row, the last 0 s ago" in row.error for row in rows) > 150
+
+
+def test_only_the_silent_port_is_left_alone():
+    """Another port of the same address is asked as usual."""
+    with deaf_address() as (host, port), Server(answer(200)) as server:
+        urls = [f"http://{host}:{port}/{number}" for number in range(4)]
+        rows = ask(*urls, server.url(), connect_timeout=0.2)
+    assert [row.status for row in rows] == [None] * 4 + [200]
+    assert "not tried" in rows[3].error
