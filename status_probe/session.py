@@ -95,9 +95,9 @@ class Session(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
         """Follow nothing: requests would read and unpack the whole body of a redirect, whatever its size."""
-        return None
+        return iter(())
 
 
 class Adapter(BaseAdapter):
