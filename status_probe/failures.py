@@ -60,7 +60,6 @@ _CONNECT_SENTENCES = {
     errno.EAFNOSUPPORT: "this machine has no IPv6, the host nothing else",
     errno.EHOSTUNREACH: "there is no route to the host",
     errno.EADDRNOTAVAIL: "this address cannot be connected to",
-    errno.ECONNRESET: "the connection was reset while it was made",
     errno.EACCES: "this machine does not allow this connection",
     errno.EPERM: "this machine's firewall does not allow this connection",
     errno.EINVAL: "this address cannot be connected to",
@@ -69,6 +68,7 @@ _CONNECT_SENTENCES = {
 # Windows' numbers where they differ from the errno module's.
 _REFUSED = frozenset({errno.ECONNREFUSED, 10061})
 _TIMED_OUT = frozenset({errno.ETIMEDOUT, 10060})
+_RESET = frozenset({errno.ECONNRESET, 10054})
 
 
 def classify(error: Exception) -> Failure:
@@ -103,6 +103,8 @@ def _connect_failure(error: ConnectFailed) -> Failure:
         return Failure(Outcome.CONNECT_REFUSED, "the connection was refused: nothing listens on this port")
     if code in _TIMED_OUT:
         return Failure(Outcome.CONNECT_TIMEOUT, "the connection attempt got no answer")
+    if code in _RESET:  # a server that resets at once is seen in connecting or in sending, as it happens
+        return Failure(Outcome.CONNECTION_LOST, "the server reset the connection before an answer")
     return Failure(Outcome.CONNECT_ERROR, _CONNECT_SENTENCES.get(code or 0, "the connection could not be made"))
 
 

@@ -80,7 +80,8 @@ def test_an_end_in_the_handshake_is_told(end):
     with Server(on_connect=end) as server:
         row = ask_one(server.url(scheme="https"))
     assert row.outcome in (Outcome.TLS_ERROR, Outcome.CONNECTION_LOST)
-    assert "TLS handshake" in row.error
+    # A reset may come before the handshake has begun.
+    assert "TLS handshake" in row.error or row.error == "the server reset the connection before an answer"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
