@@ -22,7 +22,7 @@ __all__ = ["Address", "BlockedAddress", "NameFailure", "Resolver", "is_public", 
 
 TEMPORARY_SECONDS = 5.0  # how long a passing failure is remembered: a later retry asks anew
 IDLE_SECONDS = 3.0  # a helper thread without work ends after this
-CACHED_HOSTS = 100_000  # some 600 bytes each
+CACHED_HOSTS = 20_000  # some 600 bytes each; a queue of hosts in turn comes back to one long before that
 
 # Windows calls EAI_NODATA the same as EAI_NONAME; some systems have no EAI_NODATA.
 _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), getattr(socket, "EAI_ADDRFAMILY", 0)}
@@ -116,10 +116,7 @@ class Resolver:
     def _find(self, host: str, timeout: float) -> _Found:
         ips = (host,) if is_literal(host) else self._hosts.get(host.removesuffix("."))
         if ips:
-            found = self._judge(host, [_literal_address(ip, host) for ip in ips])
-            with self._lock:
-                self._keep(host, found)
-            return found
+            return self._judge(host, [_literal_address(ip, host) for ip in ips])
         return self._wait(self._look_up(host), timeout)
 
     def _look_up(self, host: str) -> _LookUp:

@@ -27,6 +27,7 @@ __all__ = ["Pool", "Shape"]
 Shape = tuple[str, int, bool]  # method, status, whether a body follows
 
 QUIET_SECONDS = 0.1  # stray bytes were seen 30 to 50 ms behind an answer
+IDLE_SECONDS = 20.0  # what is idle for longer may have been forgotten on the way, without a word
 REMEMBERED_ORIGINS = 10_000
 OPENED_BEFORE_WAITING = 2
 
@@ -72,6 +73,9 @@ class Pool:
                 connection, quiet_for = choice
                 known.idle.remove(connection)
                 del self._idle[connection]
+            if time.monotonic() - connection.idle_since > IDLE_SECONDS:
+                connection.close()
+                continue
             connection.waited = quiet_for
             connection.is_rested = time.monotonic() + quiet_for - connection.idle_since >= QUIET_SECONDS
             stray = connection.listen(quiet_for)
@@ -113,8 +117,13 @@ class Pool:
     def distrust(self, origin: Hashable) -> None:
         """Never use a connection to *origin* twice from now on: something odd was seen."""
         with self._lock:
+            self._origin(origin).odd = True
+        self.drop(origin)
+
+    def drop(self, origin: Hashable) -> None:
+        """Close the idle connections to *origin*."""
+        with self._lock:
             known = self._origin(origin)
-            known.odd = True
             idle, known.idle = known.idle, []
             for connection in idle:
                 del self._idle[connection]

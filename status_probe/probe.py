@@ -28,6 +28,7 @@ __all__ = ["Probe", "ProbeOptions"]
 
 log = logging.getLogger("status_probe")
 
+_BLANKS = "\t\n\f\r "  # what browsers strip: U+00A0 belongs to the address
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 _CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
@@ -122,10 +123,8 @@ class Probe:
     def _ask_schemes(self, text: str, began: float) -> _Chain:
         """Ask with the scheme listed; where there is none, https first, and http where that cannot be connected."""
         default = self._options.default_scheme
-        if default != "auto" or has_scheme(text):
-            return self._ask_methods(parse_url(text, "https" if default == "auto" else default), began)
-        chain = self._ask_methods(parse_url(text, "https"), began)
-        if chain.asked > 1 or not _cannot_do_tls(chain):
+        chain = self._ask_methods(parse_url(text, "https" if default == "auto" else default), began)
+        if chain.asked > 1 or not _cannot_do_tls(chain) or self._options.default_scheme != "auto" or has_scheme(text):
             return chain
         return self._ask_methods(parse_url(text, "http"), began)
 
@@ -191,7 +190,7 @@ class Probe:
     def _location(self, head: Head) -> str | None:
         if head.status not in _REDIRECTS or not self._options.max_redirects:
             return None
-        return decode_location(head.first("location").encode("latin-1")).strip() or None
+        return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
 
     def _lead_on(self, chain: _Chain, location: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
 from types import TracebackType
 
@@ -14,18 +14,20 @@ from .machine import fit_to_limits
 from .names import Resolver
 from .netwatch import NetworkWatch
 from .options import Options
+from .outage import Outage
 from .probe import Probe, ProbeOptions
 from .records import Result, Target
 from .repeats import Claim, Repeats
 from .session import Session
 from .tls import open_context
 from .transport import Transport
-from .urls import InvalidURL, parse_url
+from .urls import InvalidURL, Url, parse_url
 from .workers import Finished, Task, Workers
 
 __all__ = ["Run", "open_probe"]
 
-MAX_HELD = 100_000  # tasks; so a list sorted by host still shows many hosts at once
+MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
+LONGEST_GAP = 4.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
 
 Pair = tuple[Target, Result]
@@ -86,14 +88,15 @@ class Run:
             per_host=options.per_host,
             delay=options.delay,
             rate=options.rate,
-            longest_gap=options.max_retry_wait,
+            longest_gap=min(LONGEST_GAP, options.max_retry_wait),
         )
+        self._outage = Outage(NetworkWatch(options.max_retry_wait or 1.0), self._queue, self._can_reach)
         self.workers = Workers(
             self._probe,
             self._queue,
             count=fit_to_limits(options.workers)[0],
             retries=RetryPolicy(options.retries, options.retry_wait, options.max_retry_wait),
-            watch=NetworkWatch(options.max_retry_wait) if options.max_retry_wait else None,
+            outage=self._outage,
         )
         self._ended = False
 
@@ -145,8 +148,12 @@ class Run:
     @property
     def paused(self) -> bool:
         """Whether the run waits for this machine's own network."""
-        watch = self.workers.watch
-        return watch is not None and watch.down
+        return self._outage.suspected
+
+    def _can_reach(self, host: Hashable) -> bool:
+        """Whether *host*, a name and a port, can be connected to, or at least refuses."""
+        name, _, port = str(host).rpartition(":")
+        return self._session.transport.can_reach(name, int(port), self._options.connect_timeout)
 
     def _batch(self) -> list[Pair]:
         results = self.workers.results
@@ -166,35 +173,38 @@ class Run:
 
     def _add(self, batch: list[Pair], finished: Finished) -> None:
         batch.append((finished.target, finished.result))
-        if self._repeats and finished.key:
-            batch += self._repeats.settle(finished.key, finished.result)
+        if self._repeats and finished.was_asked:
+            batch += self._repeats.settle(self._key(finished.target.url), finished.result)
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
-        scheme = "https" if self._options.default_scheme == "auto" else self._options.default_scheme
         for target in self._targets:
-            try:
-                url = None if target.fault else parse_url(target.url, scheme)
-            except InvalidURL:
-                url = None
-            key = "" if url is None or self._repeats is None else _key(target.url, url)
             known = self._earlier(target) if self._earlier else None
-            if known is not None:
-                if key and self._repeats:
-                    self._repeats.preload(key, known)
-            elif url is None:
-                yield Finished(target, self._probe(target).result)
-            else:
-                yield from self._claim(Task(target, url.host_key, key))
+            try:
+                host = "" if target.fault else self._parse(target.url).host_key
+            except InvalidURL:
+                host = ""
+            if not host:
+                if known is None:
+                    yield Finished(target, self._probe(target).result, was_asked=False)
+            elif known is None:
+                yield from self._claim(Task(target, host))
+            elif self._repeats:
+                self._repeats.preload(self._key(target.url), known)
 
     def _claim(self, task: Task) -> Iterator[Task | Finished]:
-        claim = self._repeats.claim(task.target, task.key) if self._repeats else Claim.ASK
+        claim = self._repeats.claim(task.target, self._key(task.target.url)) if self._repeats else Claim.ASK
         if claim is Claim.ASK:
             yield task
         elif isinstance(claim, Result):
-            yield Finished(task.target, claim)
+            yield Finished(task.target, claim, was_asked=False)
 
+    def _parse(self, text: str) -> Url:
+        scheme = self._options.default_scheme
+        return parse_url(text, "https" if scheme == "auto" else scheme)
 
-def _key(text: str, url: object) -> str:
-    """Return what is equal for targets that ask the same: a listed scheme is not the same as a default one."""
-    return f"{'' if '://' in text else '?'}{url!r}"
+    def _key(self, text: str) -> str:
+        """Return what is equal for targets that ask the same: a listed scheme is not the same as a default one."""
+        url = self._parse(text)
+        key = url.text if url.username is None else repr(url)
+        return key if "://" in text else "?" + key

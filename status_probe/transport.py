@@ -19,6 +19,7 @@ from .connection import (
     ConnectTimedOut,
     Limits,
     ProxyFailed,
+    ReadTimedOut,
     is_exhaustion,
     read_head,
     start_tls,
@@ -118,6 +119,19 @@ class Transport:
             answer.connection.close()
         return (wire.dechunk(body) if answer.is_chunked else body)[:wanted]
 
+    def can_reach(self, host: str, port: int, seconds: float) -> bool:
+        """Whether *host* can be connected to within *seconds*, or at least refuses; nothing is asked."""
+        until = time.monotonic() + seconds
+        limits = Limits(seconds, seconds, seconds, until)
+        try:
+            sock, _ = connect(self._resolver.resolve(host, port, seconds), limits, until)
+        except requests.ConnectionError as error:
+            return isinstance(error.__cause__, ConnectionRefusedError)
+        except OSError:
+            return False
+        sock.close()
+        return True
+
     def free_idle(self) -> int:
         """Close all idle connections, for want of files or ports; return how many."""
         return self._pool.clear()
@@ -148,6 +162,9 @@ class Transport:
         except wire.ProtocolError:
             self._pool.distrust(origin)
             return None
+        except ReadTimedOut:  # not asked again at once, which would double the wait; but the next try is on a new one
+            self._pool.drop(origin)
+            raise
         if answer.head.status == 408 or not answer.head.whole or answer.has_surplus:
             kept.close()
             if answer.head.status != 408:

@@ -7,6 +7,7 @@ None on the queue of results.  All threads are daemons: a stop drops what waits 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,37 +16,26 @@ from typing import NamedTuple
 
 from .failures import RetryPolicy
 from .hostqueue import HostQueue, ShutDown
-from .netwatch import NetworkWatch, Sign
-from .records import Attempt, Outcome, Result, Target
+from .outage import Outage
+from .records import Attempt, Result, Target
 
 __all__ = ["Finished", "Task", "Workers"]
 
 log = logging.getLogger("status_probe")
 
-MAX_RESULTS = 20_000  # that wait for the writer; then the workers wait for it
+SPOILED_SECONDS = 1.0  # before what our own network spoiled is asked again
+MAX_RESULTS = 5_000  # that wait for the writer; then the workers wait for it
 _PUSHED_BACK = frozenset({429, 503})
-_SIGNS = {
-    Outcome.CONNECT_TIMEOUT: Sign.UNREACHED,
-    Outcome.CONNECT_ERROR: Sign.UNREACHED,
-    Outcome.READ_TIMEOUT: Sign.UNCLEAR,
-    Outcome.DEADLINE_EXCEEDED: Sign.UNCLEAR,
-    Outcome.CONNECTION_LOST: Sign.UNCLEAR,
-    Outcome.LOCAL_ERROR: Sign.UNCLEAR,
-    Outcome.INVALID_URL: Sign.UNCLEAR,
-    Outcome.BLOCKED_ADDRESS: Sign.UNCLEAR,
-    Outcome.INTERNAL_ERROR: Sign.UNCLEAR,
-}
 
 
 class Task:
     """A target on its way through the queue."""
 
-    __slots__ = ("attempts", "host", "key", "target")
+    __slots__ = ("attempts", "host", "target")
 
-    def __init__(self, target: Target, host: str, key: str = "") -> None:
+    def __init__(self, target: Target, host: str) -> None:
         self.target = target
-        self.host = host  # name and port: what limits are about
-        self.key = key  # the same for targets that ask the same, empty where that is of no interest
+        self.host = sys.intern(host)  # name and port: what limits are about; a hundred thousand may be held
         self.attempts = 0  # that counted
 
 
@@ -54,13 +44,13 @@ class Finished(NamedTuple):
 
     target: Target
     result: Result
-    key: str = ""
+    was_asked: bool = True  # not copied from a line that asked the same
 
 
 class Workers:
     """*count* threads that take tasks from *queue* and put what came of them on *results*.
 
-    *probe* is called with a target and the number of this attempt, and never raises.  *watch* tells an outage of our
+    *probe* is called with a target and the number of this attempt, and never raises.  *outage* tells failures of our
     own network from dead hosts, None does without.
     """
 
@@ -71,13 +61,13 @@ class Workers:
         *,
         count: int,
         retries: RetryPolicy,
-        watch: NetworkWatch | None = None,
+        outage: Outage | None = None,
     ) -> None:
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
         self._probe = probe
         self._queue = queue
         self._retries = retries
-        self.watch = watch
+        self._outage = outage
         self._room = threading.Event()  # set by the writer when it has taken results
         self._asked: list[tuple[Task, float] | None] = [None] * count  # by worker: its task, and since when
         self._stopped = False
@@ -88,27 +78,31 @@ class Workers:
     def start(self, tasks: Iterable[Task | Finished]) -> None:
         """Start all threads; *tasks* is read on the feeder's, and what is finished already is handed on as it is.
 
-        Raises RuntimeError if not one worker can be started; with fewer than wanted the run goes on.
+        With fewer workers than wanted the run goes on.  Raises RuntimeError if there can be none, or no feeder.
         """
-        for place in range(len(self._asked)):
-            thread = threading.Thread(target=self._work, args=(place,), name=f"worker {place + 1}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # out of threads
-                if not self._threads:
-                    raise
-                log.warning("only %d workers could be started", len(self._threads))
-                break
-            self._threads.append(thread)
-        feeder = threading.Thread(target=self._feed, args=(tasks,), name="feeder", daemon=True)
-        feeder.start()
-        self._threads.append(feeder)
+        try:
+            self._start("feeder", self._feed, tasks)
+            for place in range(len(self._asked)):
+                self._start(f"worker {place + 1}", self._work, place)
+        except RuntimeError:  # out of threads
+            workers = len(self._threads) - 1
+            if workers < 1:
+                self.stop()
+                raise RuntimeError("this machine can start no more threads") from None
+            log.warning("only %d workers could be started: this machine can start no more threads", workers)
+
+    def _start(self, name: str, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def stop(self) -> None:
         """Drop what waits; workers end after what they are asking."""
         self._stopped = True
         self._queue.shutdown(immediate=True)
         self._room.set()
+        if self._outage:
+            self._outage.end()
 
     def join(self, seconds: float) -> bool:
         """Wait for the threads for so long at most; return whether all have ended."""
@@ -137,6 +131,8 @@ class Workers:
         self.is_fed = True
         self._queue.join()
         self._queue.shutdown()
+        if self._outage:
+            self._outage.end()
         self.results.put(None)
 
     def _unfinished(self, tasks: Iterable[Task | Finished]) -> Iterable[Task]:
@@ -172,12 +168,12 @@ class Workers:
             return  # stopped; the line is asked again when the run is resumed
         except Exception:
             log.exception("internal error")  # the row is there; only another attempt is not
-        self._hand_on(Finished(task.target, attempt.result, task.key))
+        self._hand_on(Finished(task.target, attempt.result))
 
     def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
-        if self.watch is not None and self._spoiled(task, attempt, began):
+        if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
             task.attempts -= 1
-            self._queue.defer(task, 0.0)
+            self._queue.defer(task, SPOILED_SECONDS)
             return True
         self._mind_host(task.host, attempt)
         delay = self._retries.delay(attempt) if attempt.passing else None
@@ -185,22 +181,6 @@ class Workers:
             return False
         self._queue.defer(task, delay)
         return True
-
-    def _spoiled(self, task: Task, attempt: Attempt, began: float) -> bool:
-        """Tell the watch; return whether our own network may be what failed."""
-        assert self.watch is not None
-        result = attempt.result
-        sign = _SIGNS.get(result.outcome, Sign.ALIVE)
-        if result.status is not None:
-            sign = Sign.ALIVE
-        elif result.outcome is Outcome.DNS_ERROR and attempt.passing:
-            sign = Sign.UNREACHED
-        verdict = self.watch.ended(task.host, sign, began)
-        if verdict.pause:
-            self._queue.pause(verdict.pause)
-        if verdict.resume:
-            self._queue.resume()
-        return verdict.again
 
     def _mind_host(self, host: str, attempt: Attempt) -> None:
         """Hold a host back that asks for it, and let one that answers normally recover."""

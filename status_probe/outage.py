@@ -1,0 +1,95 @@
+"""What is done while this machine's own network may be down: nobody is asked, and hosts that lived are tried.
+
+NetworkWatch decides; here its verdicts are carried out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from .hostqueue import HostQueue
+from .netwatch import NetworkWatch, Sign, Verdict
+from .records import Attempt, Outcome
+
+__all__ = ["Outage"]
+
+# What an outcome without a status says of our network; those not named here came from somewhere.
+_SIGNS = {
+    Outcome.CONNECT_TIMEOUT: Sign.UNREACHED,
+    Outcome.CONNECT_ERROR: Sign.UNREACHED,
+    Outcome.READ_TIMEOUT: Sign.UNCLEAR,
+    Outcome.DEADLINE_EXCEEDED: Sign.UNCLEAR,
+    Outcome.CONNECTION_LOST: Sign.UNCLEAR,
+    Outcome.LOCAL_ERROR: Sign.UNCLEAR,
+    Outcome.INVALID_URL: Sign.UNCLEAR,
+    Outcome.BLOCKED_ADDRESS: Sign.UNCLEAR,
+    Outcome.INTERNAL_ERROR: Sign.UNCLEAR,
+}
+
+
+class Outage:
+    """Pauses a queue while our own network is under suspicion.
+
+    *reach* says whether a host that answered earlier can be connected to; it is called on a thread of its own, which
+    lives as long as the suspicion does.
+    """
+
+    def __init__(self, watch: NetworkWatch, queue: HostQueue[Any], reach: Callable[[Hashable], bool]) -> None:
+        self._watch = watch
+        self._queue = queue
+        self._reach = reach
+        self._ended = threading.Event()  # set when the run is stopped or done
+        self._lock = threading.Lock()  # guards the next
+        self._checking = False
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the run waits for our own network."""
+        return self._watch.down
+
+    def spoiled(self, host: Hashable, attempt: Attempt, began: float) -> bool:
+        """Take note of how an attempt at *host* that *began* then ended; return whether it is to be made again."""
+        result = attempt.result
+        sign = _SIGNS.get(result.outcome, Sign.ALIVE)
+        if result.status is not None:
+            sign = Sign.ALIVE
+        elif result.outcome is Outcome.DNS_ERROR and attempt.passing:
+            sign = Sign.UNREACHED
+        verdict = self._watch.ended(host, sign, began)
+        self._obey(verdict)
+        return verdict.again
+
+    def end(self) -> None:
+        """Check nothing more."""
+        self._ended.set()
+
+    def _obey(self, verdict: Verdict) -> None:
+        if verdict.resume:
+            self._queue.resume()
+        if verdict.pause:
+            self._queue.pause(verdict.pause)
+        if verdict.check:
+            with self._lock:
+                if self._checking:
+                    return
+                self._checking = True
+            threading.Thread(target=self._check, args=(verdict,), name="network check", daemon=True).start()
+
+    def _check(self, verdict: Verdict) -> None:
+        """Try hosts that answered earlier, at the end of each pause, until one can be reached or patience ends."""
+        while verdict.pause and not self._ended.wait(verdict.pause) and self._watch.down:
+            began = time.monotonic()
+            reached = next((host for host in verdict.check if self._reach(host)), None)
+            sign = Sign.UNREACHED if reached is None else Sign.ALIVE
+            verdict = self._watch.ended(verdict.check[0] if reached is None else reached, sign, began)
+            if verdict.resume:
+                self._queue.resume()
+            if verdict.pause:
+                self._queue.pause(verdict.pause)
+            if not verdict.check:
+                break
+        with self._lock:
+            self._checking = False
