@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    from .cli import main as run
-
+    try:
+        from .cli import main as run  # takes a moment, in which Ctrl-C may come
+    except KeyboardInterrupt:
+        return 130
     return run(argv)
 
 

@@ -6,32 +6,39 @@ Nothing heavy is imported here, so that --help and --version answer at once.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .console import plain
 
-__all__ = ["ACCEPTED", "CONFIG_NAMES", "parse_accept", "parse_arguments"]
+__all__ = ["ACCEPTED", "CONFIG_NAMES", "DELIMITERS", "parse_accept", "parse_arguments"]
 
 ACCEPTED = "200-399"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 DESCRIPTION = """\
-Ask every URL of a list for its HTTP status and write one CSV row for each: the status a visitor gets,
-where redirects lead, and why a dead one is dead."""
+Ask every URL of a list for its HTTP status and write one CSV row for each:
+the status a visitor gets, where redirects lead, and why a dead one is dead."""
 
 EPILOG = """\
-SOURCE is a list (.txt, .csv, .tsv, each also .gz), a URL (it contains '://'), or '-' for standard input.
+SOURCE is a list (.txt, .csv, .tsv, each also .gz), a URL (it contains '://'),
+or '-' for standard input.
 
-exit status: 0 every line has its row; 1 --fail and something was not accepted; 2 bad usage, or a source or an
-output that cannot be used; 3 the run could not be completed; 130 interrupted. Rows so far are kept.
+exit status:
+  0    every line has its row
+  1    --fail, and something was not accepted
+  2    bad usage, or a source or an output that cannot be used
+  3    the run could not be completed, rows so far are kept
+  130  interrupted, rows so far are kept
 
 examples:
-  status-probe urls.txt -o status.csv               ask a list, open the CSV in a spreadsheet
-  status-probe urls.txt -o status.csv --resume      go on after a stop
+  status-probe urls.txt -o status.csv            ask a list, write a CSV
+  status-probe urls.txt -o status.csv --resume   go on after a stop
   status-probe https://example.com/ --columns url,status,error
-  status-probe --explain 404 503                    what these codes mean
-  status-probe --demo                               see it work, without a network"""
+  status-probe --explain 404 503                 what these codes mean
+  status-probe --demo                            see it work, without a network"""
 
 # Options that the library has as well: they are handed on under these names, and only where they were given.
 CONFIG_NAMES = (
@@ -44,7 +51,7 @@ CONFIG_NAMES = (
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one line and exit status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {plain(message)}\n")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -64,9 +71,17 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help=argparse.SUPPRESS)
     for add in (_add_input, _add_request, _add_limits, _add_output, _add_other):
         add(parser)
-    arguments = parser.parse_intermixed_args(argv)
+    words, behind = _split_at_dashes(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_intermixed_args(words)
+    arguments.sources = [*arguments.sources, *behind]
     _check(parser, arguments)
     return arguments
+
+
+def _split_at_dashes(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the words before a ``--`` and the sources behind it, which argparse, intermixed, takes for options."""
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .arguments import ACCEPTED, CONFIG_NAMES, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
+from .stops import Stop, give_up
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -22,9 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXIT_NOT_ACCEPTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 2, 3, 130
 DEMO_OUTPUT = "status-probe-demo.csv"
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class UsageError(ValueError):
@@ -33,16 +37,46 @@ class UsageError(ValueError):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with *argv*, sys.argv's where None, and return its exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    with Stop(for_good=argv is None) as stop:
+        return _flush_output(_guarded(words, stop))
+
+
+def _guarded(words: list[str], stop: Stop) -> int:
+    """Run the command; whatever ends it becomes a line and an exit status."""
     try:
-        return _run_command(parse_arguments(argv))
+        return _run_command(words, stop)
     except SystemExit as end:  # argparse: --help, --version, bad usage
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     except KeyboardInterrupt:
-        return _tell("interrupted before the first request", EXIT_INTERRUPTED)
+        return _tell("interrupted before the first row", EXIT_INTERRUPTED)
     except ValueError as error:  # UsageError, SourceError, ReportError, an option's value
-        return _tell(str(error), EXIT_USAGE)
+        is_full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+        return _tell(str(error), EXIT_INCOMPLETE if is_full else EXIT_USAGE)
+    except BrokenPipeError:  # whoever reads has seen enough
+        return EXIT_INTERRUPTED
     except OSError as error:
-        return _tell(f"{error.strerror or error}", EXIT_INCOMPLETE)
+        return _tell(f"cannot write: {(error.strerror or str(error)).lower()}", EXIT_INCOMPLETE)
+    except RuntimeError as error:  # no thread can be started
+        return _tell(str(error), EXIT_INCOMPLETE)
+    except Exception as error:
+        if not {"-v", "--verbose"}.isdisjoint(words):
+            traceback.print_exc()
+        return _tell(f"a fault of status-probe: {type(error).__name__}: {error}", EXIT_INCOMPLETE)
+
+
+def _flush_output(status: int) -> int:
+    """Return *status*, or what it becomes where standard output does not take its last bytes."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        give_up(sys.stdout)
+    except OSError as error:
+        give_up(sys.stdout)
+        if not status:
+            return _tell(f"cannot write: {(error.strerror or str(error)).lower()}", EXIT_INCOMPLETE)
+    return status
 
 
 def _tell(message: str, status: int) -> int:
@@ -52,21 +86,34 @@ def _tell(message: str, status: int) -> int:
     return status
 
 
-def _run_command(arguments: argparse.Namespace) -> int:
+def _run_command(words: list[str], stop: Stop) -> int:
+    arguments = parse_arguments(words)
     if arguments.explain is not None:
+        from .console import terminal_width
         from .explain import explain
 
-        return explain([*arguments.explain, *arguments.sources], _options(arguments, None), sys.stdout)
+        items = [*arguments.explain, *arguments.sources]
+        return _print(explain(items, _options(arguments, None), terminal_width(sys.stdout)))
     with ExitStack() as stack:
         demo = stack.enter_context(_demo_server()) if arguments.demo else None
         options = _options(arguments, demo)
         targets = stack.enter_context(_targets(arguments, demo))
-        if arguments.plan:
-            from .plan import print_plan
+        if not arguments.plan:
+            return _probe_all(arguments, words, options, targets, stop)
+        from .plan import make_plan, plan_lines
 
-            print_plan(targets, options, sys.stdout)
-            return 0
-        return _probe_all(arguments, options, targets)
+        return _print(plan_lines(make_plan(targets, options), options.lang))
+
+
+def _print(lines: Iterable[str]) -> int:
+    """Write *lines* to standard output, each as it comes; raises OSError where it takes no more."""
+    from .console import encodable
+
+    stream = _standard_output()
+    for line in lines:
+        stream.write(encodable(line, stream) + "\n")
+        stream.flush()
+    return 0
 
 
 def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
@@ -77,7 +124,7 @@ def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
     if demo:
         from .demo import DEMO_LIMITS
 
-        given = {**DEMO_LIMITS, "proxy": "", **given}
+        given = {**DEMO_LIMITS, "proxy": "", "environ": {}, **given}
     return Options(**given)
 
 
@@ -99,10 +146,29 @@ def _targets(arguments: argparse.Namespace, demo: DemoServer | None) -> TargetLi
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("no list was given; name a file or a URL, or see --help")
         sources = ["-"]
-    targets = TargetList(sources, column=arguments.column, encoding=arguments.input_encoding, stdin=stdin)
+    targets = TargetList(
+        sources, column=arguments.column, encoding=arguments.input_encoding, stdin=stdin or _standard_input()
+    )
     if arguments.resume or demo:
         targets.spool()
     return targets
+
+
+def _standard_input() -> BinaryIO | None:
+    """Return a reader of standard input other than sys.stdin's, or None where there is none.
+
+    The feeder may be stuck in it when a run is stopped; were it sys.stdin's, the interpreter could not end: it fails
+    with "could not acquire lock for <_io.BufferedReader name='<stdin>'>".
+    """
+    with suppress(AttributeError, OSError, ValueError):
+        return open(sys.stdin.fileno(), "rb", closefd=False)  # open as long as the process lives
+    return None
+
+
+def _standard_output() -> TextIO:
+    if sys.stdout is None:  # closed, or under pythonw
+        raise UsageError("there is no standard output to write to; name a file: -o FILE")
+    return sys.stdout
 
 
 def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
@@ -111,17 +177,16 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     from .order import Ending
     from .report import open_report
 
-    demo_output = arguments.demo and arguments.output == "-"
-    output = DEMO_OUTPUT if demo_output else arguments.output
+    output = _output(arguments)
     columns = choose_columns(arguments.columns, with_source=targets.several)
     if arguments.resume and targets.several and "source" not in columns:
         raise UsageError("a report of several sources without the column source cannot be resumed")
     layout = Layout(
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
-    ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite or demo_output)
-    if output == "-":
-        return open_report(sys.stdout.buffer, layout, ending, resume=arguments.resume)
+    ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite or output == DEMO_OUTPUT)
+    if not output:
+        return open_report(_standard_output().buffer, layout, ending)
     report = open_report(output, layout, ending, sources=arguments.sources, resume=arguments.resume)
     try:
         report.resume(targets, retry_failed=arguments.retry_failed)
@@ -131,24 +196,32 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     return report
 
 
-def _probe_all(arguments: argparse.Namespace, options: Options, targets: TargetList) -> int:
+def _output(arguments: argparse.Namespace) -> str:
+    """Return the name of the file to write, empty for standard output."""
+    if arguments.output != "-":
+        return str(arguments.output)
+    return DEMO_OUTPUT if arguments.demo else ""
+
+
+def _probe_all(
+    arguments: argparse.Namespace, words: list[str], options: Options, targets: TargetList, stop: Stop
+) -> int:
     from .follow import Follower
 
     accepted = arguments.accept or (parse_accept(ACCEPTED) if arguments.fail else None)
     with ExitStack() as stack:
-        run_again = _command_to_resume(arguments)
-        follower = Follower(options, targets, quiet=arguments.quiet, verbose=arguments.verbose, accepted=accepted)
+        follower = Follower(options, targets, stop, quiet=arguments.quiet, verbose=arguments.verbose, accepted=accepted)
         stack.enter_context(_warnings_through(follower.warn, verbose=arguments.verbose))
         follower.open(lambda: _open_report(arguments, targets))
         previous = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         stack.callback(sys.setswitchinterval, previous)
-        return follower.follow(where=_shown_output(arguments), resume_command=run_again)
+        return follower.follow(_shown_output(arguments), _how_to_go_on(arguments, words, options.lang))
 
 
 def _shown_output(arguments: argparse.Namespace) -> str:
-    output = DEMO_OUTPUT if arguments.demo and arguments.output == "-" else arguments.output
-    if output == "-":
+    output = _output(arguments)
+    if not output:
         return ""
     path = Path(output)
     if arguments.split_rows:
@@ -156,22 +229,25 @@ def _shown_output(arguments: argparse.Namespace) -> str:
     return str(path.absolute())
 
 
-def _command_to_resume(arguments: argparse.Namespace) -> str:
-    """Return what to type to go on, or empty text where that is not possible."""
-    if arguments.output == "-" or "-" in (arguments.sources or ["-"]):
-        return ""
-    words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume", "--retry-failed")]
-    quoted = [f'"{word}"' if " " in word else word for word in words]
-    from .urls import redact
+def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str) -> list[str]:
+    """Return the lines that say what to type to go on, none where that is not possible."""
+    from .again import command_to_resume
+    from .messages import say_in
 
-    return redact(" ".join(["status-probe", *quoted, "--resume"]))
+    if arguments.demo or not _output(arguments):
+        return []
+    secrets = [value for _, value in getattr(arguments, "headers", ())]
+    command = command_to_resume(words, secrets)
+    name = "resume_list" if "-" in (arguments.sources or ["-"]) else "resume"
+    lines = [say_in(lang, name, command=command)]
+    return [*lines, say_in(lang, "secrets")] if "***" in command else lines
 
 
 @contextmanager
-def _warnings_through(warn: object, *, verbose: bool) -> Iterator[None]:
+def _warnings_through(warn: Callable[[str], object], *, verbose: bool) -> Iterator[None]:
     """Show what the rooms log, as lines of ours; a traceback is for --verbose."""
     logger = logging.getLogger("status_probe")
-    handler = _LineHandler(warn, verbose)
+    handler = _LineHandler(warn, verbose=verbose)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
@@ -182,7 +258,7 @@ def _warnings_through(warn: object, *, verbose: bool) -> Iterator[None]:
 
 
 class _LineHandler(logging.Handler):
-    def __init__(self, warn: object, verbose: bool) -> None:
+    def __init__(self, warn: Callable[[str], object], *, verbose: bool) -> None:
         super().__init__(logging.WARNING)
         self._warn = warn
         self._verbose = verbose
@@ -192,6 +268,4 @@ class _LineHandler(logging.Handler):
         if self._verbose and record.exc_info:
             lines += logging.Formatter().formatException(record.exc_info).splitlines()
         for line in lines:
-            self._warn(line)  # type: ignore[operator]
-
-
+            self._warn(line)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
-from typing import NamedTuple, TextIO
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from . import codes
-from .console import columns, cut, fold, pad, plain, say, terminal_width
+from .console import columns, cut, pad, plain
 from .options import USER_AGENT, Options
 from .records import Result, Target
+from .urls import redact
 
 __all__ = ["explain"]
 
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )
+
+WIDEST = 100  # columns: longer lines are hard to read
+INDENT = "    "
+PLACES = (6, 12, 17, 6)  # columns of the table but the last; the longest outcome has 17
+# A word, or a character of Chinese, with the blanks before it and the marks that must not be parted from it.
+_PIECES = re.compile(r" *[“（《]*(?:[^ “”（）《》\u2e80-\uffff]+|.)[，。、；：？！”）》]*")
 
 _WORDS = {
     "en": {
@@ -45,56 +53,70 @@ class _Try(NamedTuple):
         return f"--method {self.method}" + (f' --user-agent "{self.agent}"' if self.is_browser else "")
 
 
-def explain(items: Sequence[str], options: Options, stream: TextIO) -> int:
-    """Write what each of *items*, codes and URLs, is about; all known codes where there is none.
+def explain(items: Sequence[str], options: Options, width: int) -> Iterator[str]:
+    """Return lines, of *width* columns at most, on what each of *items*, codes and URLs, is about.
+
+    All known codes where there is none.  URLs are asked while the lines are taken.
 
     Raises ValueError if an item is neither.
     """
     for item in items:
         if "://" not in item and not (item.isascii() and item.isdigit() and 100 <= int(item[:9]) <= 999):
             raise ValueError(f"--explain: '{item}', expected a status code from 100 to 999, or a URL")
-    for place, item in enumerate(items or [str(code) for code in codes.known_codes()]):
+    return _all_lines(items or [str(code) for code in codes.known_codes()], options, width)
+
+
+def _all_lines(items: Sequence[str], options: Options, width: int) -> Iterator[str]:
+    for place, item in enumerate(items):
         if place:
-            say(stream, "")
+            yield ""
         if "://" in item:
-            _explain_url(item, options, stream)
+            yield from _on_url(item, options, width)
         else:
-            _explain_code(int(item), options.lang, stream)
-    return 0
+            yield from _on_code(int(item), options.lang, min(width, WIDEST))
 
 
-def _explain_code(status: int, lang: str, stream: TextIO) -> None:
-    words, width = _WORDS[lang], min(terminal_width(stream), 100)
+def _on_code(status: int, lang: str, width: int) -> Iterator[str]:
+    words = _WORDS[lang]
     known = codes.explain(status, lang)
-    say(stream, f"{status} {known.phrase}".rstrip())
-    for paragraph in (known.meaning, known.text):
-        for line in fold(paragraph, width - 4):
-            say(stream, "    " + line)
     source = str(words["source"]).format(source=known.source)
-    say(stream, textwrap.indent(source if known.standard else f"{source} ({words['nonstandard']})", "    "))
+    yield f"{status} {known.phrase}".rstrip()
+    for paragraph in (known.meaning, known.text, source if known.standard else f"{source} ({words['nonstandard']})"):
+        for line in _wrapped(paragraph, width - len(INDENT)):
+            yield INDENT + line
 
 
-def _explain_url(text: str, options: Options, stream: TextIO) -> None:
-    """Ask by HEAD and GET, each as ourselves and as a browser, and show what answered."""
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Yield *text* in lines of *width* columns; between Chinese characters a line may end anywhere."""
+    line = ""
+    for piece in _PIECES.findall(text):
+        if line and columns(line + piece) > width:
+            yield line
+            line = ""
+        line += piece if line else piece.lstrip()
+    yield line
+
+
+def _on_url(text: str, options: Options, width: int) -> Iterator[str]:
+    """Ask by HEAD and GET, each as ourselves and as a browser, and tell what answered."""
     words = _WORDS[options.lang]
-    tries = [
-        _Try(method, agent, agent == BROWSER, _ask(text, options, method, agent))
-        for method in ("head", "get")
-        for agent in (USER_AGENT, BROWSER)
-    ]
-    rows = [tuple(str(head) for head in words["heads"])]
-    rows += [_row(attempt, str(words["browser" if attempt.is_browser else "ours"])) for attempt in tries]
-    widths = [max(columns(row[place]) for row in rows) for place in range(4)]
-    say(stream, plain(tries[0].result.url))
-    for row in rows:
-        cells = [pad(cell, width) for cell, width in zip(row, widths, strict=False)]
-        say(stream, cut(plain("  ".join(["  ", *cells, row[4]])).rstrip(), terminal_width(stream)))
-    say(stream, _advice(tries, options.lang))
+    yield plain(redact(text))
+    yield _table_row([str(head) for head in words["heads"]], width)
+    tries = []
+    for method in ("head", "get"):
+        for agent in (USER_AGENT, BROWSER):
+            attempt = _Try(method, agent, agent == BROWSER, _ask(text, options, method, agent))
+            yield _table_row(_cells(attempt, str(words["browser" if attempt.is_browser else "ours"])), width)
+            tries.append(attempt)
+    yield _advice(tries, options.lang)
+
+
+def _table_row(cells: Sequence[str], width: int) -> str:
+    padded = [pad(cell, places) for cell, places in zip(cells, PLACES, strict=False)]
+    return cut(plain("  ".join(["  ", *padded, cells[-1]])).rstrip(), width)
 
 
 def _ask(text: str, options: Options, method: str, agent: str) -> Result:
-    from dataclasses import replace
-
     from .run import open_probe
 
     probe, session = open_probe(replace(options, method=method, user_agent=agent))
@@ -104,11 +126,11 @@ def _ask(text: str, options: Options, method: str, agent: str) -> Result:
         session.close()
 
 
-def _row(attempt: _Try, who: str) -> tuple[str, ...]:
+def _cells(attempt: _Try, who: str) -> list[str]:
     result = attempt.result
     elapsed = "" if result.elapsed_ms is None else str(result.elapsed_ms)
     status = str(result.status) if result.status else str(result.outcome)
-    return attempt.method.upper(), who, status, elapsed, result.error or result.meaning
+    return [attempt.method.upper(), who, status, elapsed, result.error or result.meaning]
 
 
 def _advice(tries: Sequence[_Try], lang: str) -> str:

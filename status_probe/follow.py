@@ -1,19 +1,18 @@
 """Follow a run on the main thread: rows to the report, the bar, messages, a stop, the summary.
 
-Bar, writer and Ctrl-C live on this one thread.  A signal only sets a flag, looked at several times a second: so no row
-is cut in half, and a second Ctrl-C is harmless.
+Bar, writer and Ctrl-C live on this one thread.  A signal only sets a flag, looked at several times a second.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
+import errno
+import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from . import console
 from .messages import say_in
@@ -23,36 +22,48 @@ from .records import Result, Target
 from .report import SHEET_ROWS, Report
 from .run import Pair, Run
 from .sources import SourceError, TargetList
+from .stops import Stop, reader_watch
 from .summary import print_summary
 from .tally import Tally
 from .urls import InvalidURL, parse_url, redact
 
 __all__ = ["Follower"]
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
 STOP_SECONDS = 0.5  # for rows that are done to come in after a stop
 BATCH_SECONDS = 0.05  # while rows come fast they are taken in batches: each wake-up costs the workers a hand-over
 FAST_ROWS = 20
+TELL_SECONDS = 10.0  # between two lines that tell what the run waits for, where no bar does
 
 
 class Follower:
-    """The main thread's part of a run of the command."""
+    """The main thread's part of a run of the command; *stop* hears the signals."""
 
     def __init__(
-        self, options: Options, targets: TargetList, *, quiet: bool, verbose: bool, accepted: frozenset[int] | None
+        self,
+        options: Options,
+        targets: TargetList,
+        stop: Stop,
+        *,
+        quiet: bool,
+        verbose: bool,
+        accepted: frozenset[int] | None,
     ) -> None:
         self._options = options
         self._targets = targets
+        self._stop = stop
         self._quiet = quiet
         self._verbose = verbose
         self._accepted = accepted
         self._all_accepted = True
+        self._is_watched = not quiet and console.is_terminal(sys.stderr)  # by somebody who sees a bar
         self._lang = console.language_for(sys.stderr, options.lang)
         self._tally = Tally()
         self._bar: Bar | None = None
         self._warnings: deque[str] = deque()  # from any thread, shown by this one
-        self._stopped = False
+        self._is_complete = False  # whether every line has its row
         self._told_of_sheet = False
+        self._told_at = -TELL_SECONDS  # what the run waits for
+        self._reader_left: Callable[[], bool] = lambda: False
         self._report: Report
         self._run: Run
 
@@ -63,64 +74,61 @@ class Follower:
     def open(self, open_report: Callable[[], Report]) -> None:
         """Check all that can be known before the first request: options, then the output.
 
-        Raises ValueError.
+        Raises ValueError, and OSError where the output cannot be written.
         """
         self._run = Run(self._targets, self._options, self._earlier)
         self._report = open_report()
         for _, result in self._report.done_results() if self._report.rows_written else ():
             self._count(result)
 
-    def follow(self, where: str, resume_command: str) -> int:
-        """Run to the end or to a stop; return the exit status."""
+    def follow(self, where: str, to_go_on: Sequence[str]) -> int:
+        """Run to the end or to a stop; return the exit status.
+
+        *where* is the path of the rows, empty for standard output; *to_go_on* are lines that say how to go on.
+        """
         began = time.monotonic()
+        self._stop.only_note()
         self._bar = Bar(
             sys.stderr, total=None, initial=self._report.rows_written, enabled=not self._quiet, lang=self._lang
         )
-        fault: str = ""
-        with _signals_to(self._stop):
-            try:
-                with self._run:
-                    self._count_total()
-                    fault = self._take_rows()
-                    self._run.stop()
-                    if not fault:
-                        fault = self._end_report()
-            finally:
-                self._report.close()
+        if not where:
+            self._reader_left = reader_watch(sys.stdout)
+        try:
+            with self._run:
+                self._count_total()
+                fault = self._take_rows()
+            if self._is_complete:
+                fault = self._end_report()
+        finally:
+            self._report.close()
         self._show_warnings()
         self._bar.close()
         if not self._quiet:
-            print_summary(
-                self._tally, sys.stderr, lang=self._lang, seconds=time.monotonic() - began, where=where
-            )
-        return self._exit_status(fault, resume_command)
+            print_summary(self._tally, sys.stderr, lang=self._lang, seconds=time.monotonic() - began, where=where)
+        return self._exit_status(fault, to_go_on)
 
     def _earlier(self, target: Target) -> Result | None:
         return self._report.result(target.number) if self._report.done(target.number) else None
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._stopped = True
 
     def _take_rows(self) -> str:
         """Write rows until the run ends or is stopped; return what went wrong with list or output."""
         try:
             for batch in self._run.batches():
                 self._take(batch)
-                if self._stopped:
+                if self._stop.asked or self._reader_left():
                     break
                 if len(batch) >= FAST_ROWS:
                     time.sleep(BATCH_SECONDS)
             else:
+                self._is_complete = True
                 return ""
+            self._tell_what_was_asked()
             self._run.stop()
             self._take_last()
         except SourceError as error:
             return str(error)
-        except BrokenPipeError:
-            self._stopped = True
-            _give_up_stdout()
-        except OSError as error:
-            return f"cannot write: {(error.strerror or str(error)).lower()}"
+        except _NotWritten as error:
+            return error.reason
         return ""
 
     def _take_last(self) -> None:
@@ -133,7 +141,7 @@ class Follower:
 
     def _take(self, batch: list[Pair]) -> None:
         if batch:
-            self._report.write(batch)
+            self._write(batch)
         for _, result in batch:
             self._count(result)
             if self._verbose and (result.error or (result.status or 0) >= 400):
@@ -142,8 +150,17 @@ class Follower:
             self._told_of_sheet = True
             self._show(say_in(self._lang, "sheet", limit=SHEET_ROWS))
         self._show_warnings()
+        note = self._note() if self._is_watched or self._verbose else ""
+        self._tell(note)
         if self._bar:
-            self._bar.advance(len(batch), self._tally, self._note())
+            self._bar.advance(len(batch), self._tally, note)
+
+    def _write(self, batch: list[Pair]) -> None:
+        """Raise _NotWritten where the output takes nothing more."""
+        try:
+            self._report.write(batch)
+        except OSError as error:
+            raise _NotWritten(_why_not_written(error)) from error
 
     def _count(self, result: Result) -> None:
         self._tally.add(result, _host(result))
@@ -159,16 +176,21 @@ class Follower:
                 if total is not None and self._bar:
                     self._bar.set_total(total)
 
-        if not self._quiet and console.is_terminal(sys.stderr):
+        if self._is_watched:
             threading.Thread(target=count, name="counter", daemon=True).start()
 
     def _note(self) -> str:
         """Return what the run waits for, where that is worth the bar's place."""
-        if self._quiet or not console.is_terminal(sys.stderr):
-            return ""
         if self._run.paused:
             return say_in(self._lang, "paused")
         return self._waiting_note() if self._run.is_ending else ""
+
+    def _tell(self, note: str) -> None:
+        """Say what the run waits for, now and then, where there is no bar to say it."""
+        now = time.monotonic()
+        if note and self._verbose and not self._is_watched and now - self._told_at >= TELL_SECONDS:
+            self._told_at = now
+            self._show(note)
 
     def _waiting_note(self) -> str:
         asked = self._run.waiting_for()
@@ -190,35 +212,45 @@ class Follower:
 
     def _end_report(self) -> str:
         """Put the file in order; return what went wrong."""
-        if self._stopped:
-            self._tell_what_was_asked()
-            return ""
         try:
             refused = self._report.finish()
         except OSError as error:
-            return f"cannot write: {(error.strerror or str(error)).lower()}"
+            return _why_not_written(error)
         if refused is not None:
             why = (refused.strerror or str(refused)).lower()
             self._show(say_in(self._lang, "unordered", path=refused.filename or "-", why=why))
         return ""
 
     def _tell_what_was_asked(self) -> None:
-        if self._quiet:
-            return
-        for target, seconds in self._run.waiting_for()[:3]:
-            self._show(say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds))
+        if not self._quiet:
+            for target, seconds in self._run.waiting_for()[:3]:
+                self._show(say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds))
 
-    def _exit_status(self, fault: str, resume_command: str) -> int:
-        if fault or self._stopped:
-            lines = [f"status-probe: error: {fault}; {say_in(self._lang, 'kept')}"] if fault else []
-            if self._stopped:
-                lines.append(say_in(self._lang, "interrupted", rows=self._report.rows_written))
-            if resume_command:
-                lines.append(say_in(self._lang, "resume", command=resume_command))
-            for line in lines:
-                console.say(sys.stderr, console.plain(line))
-            return 3 if fault else 130
-        return 0 if self._all_accepted else 1
+    def _exit_status(self, fault: str, to_go_on: Sequence[str]) -> int:
+        if self._is_complete and not fault:
+            return 0 if self._all_accepted else 1
+        if fault:
+            console.say(sys.stderr, console.plain(f"status-probe: error: {fault}; {say_in(self._lang, 'kept')}"))
+        else:
+            console.say(sys.stderr, say_in(self._lang, "interrupted", rows=self._report.rows_written))
+        for line in to_go_on:
+            console.say(sys.stderr, console.plain(line))
+        return 3 if fault else 130
+
+
+class _NotWritten(Exception):  # noqa: N818
+    """The output takes nothing more; *reason* is for the user, empty where a pipe's reader has left."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _why_not_written(error: OSError) -> str:
+    # a pipe without a reader is EINVAL on Windows
+    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+        return ""
+    return f"cannot write: {(error.strerror or str(error)).lower()}"
 
 
 def _host(result: Result) -> str:
@@ -226,23 +258,3 @@ def _host(result: Result) -> str:
         return parse_url(result.final_url or result.url).host
     except InvalidURL:
         return ""
-
-
-def _give_up_stdout() -> None:
-    """Keep the interpreter from complaining, at its end, of a pipe that nobody reads."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stdout.close()
-
-
-@contextlib.contextmanager
-def _signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let signals that ask for an end call *handler*; on another thread than the main one there are none."""
-    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    previous: list[tuple[int, object]] = [(number, signal.signal(number, handler)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, old in previous:
-            signal.signal(number, old if callable(old) or isinstance(old, int) else signal.SIG_DFL)

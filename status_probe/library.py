@@ -2,46 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .options import Options, check_names
 from .records import Result, Target
 from .run import Run
 
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class ProbeOptions(TypedDict, total=False):
+        """The options of Options, as a type checker is to know them; headers may be a mapping here."""
+
+        default_scheme: str
+        dedupe: bool
+        method: str
+        headers: Mapping[str, str] | Iterable[tuple[str, str]]
+        user_agent: str
+        max_redirects: int
+        proxy: str | None
+        hosts: str | os.PathLike[str] | Mapping[str, list[str]] | None
+        public_only: bool
+        ca_bundle: str | None
+        client_cert: str | None
+        client_key: str | None
+        insecure: bool
+        workers: int
+        per_host: int
+        delay: float
+        rate: float | None
+        connect_timeout: float
+        read_timeout: float
+        max_time: float
+        retries: int
+        retry_wait: float
+        max_retry_wait: float
+        lang: str
+        environ: Mapping[str, str]
+
+
 __all__ = ["probe_urls"]
 
+JOIN_SECONDS = 1.0  # for the threads to end when the results are given up; one that waits for a server takes longer
 
-def probe_urls(urls: Iterable[str], **options: Any) -> Iterator[Result]:
+
+def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator[Result]:
     """Ask each of *urls* and yield a Result for each, as they complete.
 
-    *urls* is read lazily, on another thread; ``result.row`` is the place in it, from 1.  *options* bear the command's
-    names with underscores, such as ``workers``, ``per_host``, ``max_time`` (seconds), ``method``; ``headers`` is a
-    mapping or pairs, ``dedupe=False`` is ``--no-dedupe``, and ``hosts`` may be a mapping of names to addresses.
+    *urls* is read on another thread, once results are asked for, and ahead of them by what waits to be asked: until
+    4,096 hosts are in sight, or 100,000 URLs.  ``result.row`` is the place in it, from 1.  *options* bear the
+    command's names with underscores, such as ``workers``, ``per_host``, ``max_time`` (seconds), ``method``;
+    ``headers`` is a mapping or pairs, ``dedupe=False`` is ``--no-dedupe``, and ``hosts`` may be a mapping of names to
+    lists of addresses.
 
-    What a server or a network does is a Result, never an exception.  Raises TypeError for an unknown option and
-    ValueError for a value that one cannot have, when called; and, while iterating, what *urls* itself raises.
+    Closing the iterator early, or letting go of it, asks nothing more and ends the threads; one that waits for a
+    server ends with that, within ``max_time``.
+
+    What a server or a network does is a Result, never an exception, and so is an item that is no text.  Raises
+    TypeError for an unknown option and ValueError for a value that one cannot have, when called; and, while iterating,
+    what *urls* itself raises, after the results of what it gave before.
 
     >>> from status_probe import probe_urls
     >>> [result] = probe_urls(["http://127.0.0.1:9/"], retries=0)
     >>> result.status, result.outcome.value, result.row
     (None, 'connect_refused', 1)
     """
-    check_names(options)
-    headers = options.pop("headers", ())
-    pairs = tuple(headers.items()) if hasattr(headers, "items") else tuple(headers)
-    if isinstance(urls, str):
+    given: dict[str, Any] = {**options}
+    check_names(given)
+    headers = given.pop("headers", ())
+    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    if isinstance(urls, (str, bytes)):
         raise TypeError("urls is one text, expected an iterable of them")
-    return _results(Run(_targets(urls), Options(headers=pairs, **options)))
+    return _results(Run(_targets(urls), Options(headers=pairs, **given)))
 
 
 def _targets(urls: Iterable[str]) -> Iterator[Target]:
     for number, url in enumerate(urls):
-        yield Target(number, number + 1, str(url).strip(" \t\r\n\ufeff\u200b"))
+        fault = "" if isinstance(url, str) else f"it is no text, but a {type(url).__name__}"
+        yield Target(number, number + 1, str(url).strip(" \t\r\n\ufeff\u200b"), fault=fault)
 
 
 def _results(run: Run) -> Iterator[Result]:
-    with run:
-        for batch in run.batches():
-            for _, result in batch:
-                yield result
+    try:
+        with run:
+            for batch in run.batches():
+                for _, result in batch:
+                    yield result
+    finally:
+        run.workers.join(JOIN_SECONDS)

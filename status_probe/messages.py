@@ -7,6 +7,11 @@ __all__ = ["say_in"]
 _MESSAGES = {
     "interrupted": ("interrupted: {rows} rows are kept", "已中断：已保存 {rows} 行结果"),
     "resume": ("to go on: {command}", "继续运行：{command}"),
+    "resume_list": (
+        "to go on, with the same list on standard input: {command}",
+        "继续运行（须从标准输入再次提供同一列表）：{command}",
+    ),
+    "secrets": ("in it, *** stands for what is not shown", "其中 *** 代表未显示的内容"),
     "unordered": (
         "the rows of '{path}' stay in order of completion: it could not be replaced ({why}); is it open elsewhere?",
         "“{path}”未能替换（{why}），各行保持完成时的顺序；文件是否正被其他程序打开？",

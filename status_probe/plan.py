@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from typing import NamedTuple, TextIO
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from .console import plain, say
+from .console import plain
 from .options import Options
 from .records import Target
 from .urls import InvalidURL, parse_url
 
-__all__ = ["Plan", "make_plan", "print_plan"]
+__all__ = ["Plan", "make_plan", "plan_lines"]
 
 _LARGEST = 10
 
@@ -58,17 +58,14 @@ def make_plan(targets: Iterable[Target], options: Options) -> Plan:
     return Plan(count, len(seen), len(hosts), bad, tuple(hosts.most_common(_LARGEST)), least)
 
 
-def print_plan(targets: Iterable[Target], options: Options, stream: TextIO) -> None:
-    """Write the plan of *targets*, one line a fact."""
-    plan = make_plan(targets, options)
-    labels = _LABELS[options.lang]
-    facts = (plan.targets, plan.distinct, plan.hosts, plan.bad_lines)
-    for label, number in zip(labels, facts, strict=False):
-        say(stream, f"{label}: {number:,}")
-    say(stream, f"{labels[4]}: {_duration(plan.least_seconds)}")
-    say(stream, f"{labels[5]}:")
+def plan_lines(plan: Plan, lang: str) -> Iterator[str]:
+    """Yield *plan* as text, one line a fact."""
+    labels = _LABELS[lang]
+    facts = [f"{number:,}" for number in plan[:4]] + [_duration(plan.least_seconds), ""]
+    for label, fact in zip(labels, facts, strict=True):
+        yield f"{label}: {fact}".rstrip()
     for host, number in plan.largest:
-        say(stream, f"  {number:>9,}  {plain(host)}")
+        yield f"  {number:>9,}  {plain(host)}"
 
 
 def _duration(seconds: float) -> str:

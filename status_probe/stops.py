@@ -1,0 +1,79 @@
+"""What ends a run early: the signals that ask for an end, and a pipe that nobody reads any more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TextIO
+
+__all__ = ["Stop", "give_up", "reader_watch"]
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
+
+
+class Stop:
+    """Hears the signals that ask for an end, while it is entered; on another thread than the main one there are none.
+
+    The first raises KeyboardInterrupt, which ends whatever the command waits for, such as a list that comes slowly.
+    After `only_note` none does: the run looks at *asked*, so no row is cut in half and a second Ctrl-C is harmless.
+
+    A signal that is ignored already stays so: ``nohup`` wants that, and a shell of what it runs with ``&``.
+    *for_good* leaves them ignored: for a process that has nothing left to do but to end.
+    """
+
+    def __init__(self, *, for_good: bool) -> None:
+        self.asked = False
+        self._raises = True
+        self._for_good = for_good
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Stop:  # noqa: PYI034 - Self is 3.11's
+        if threading.current_thread() is threading.main_thread():
+            for number in [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]:
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._for_good else before or signal.SIG_DFL)
+
+    def only_note(self) -> None:
+        """Let signals only set *asked* from now on."""
+        self._raises = False
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        raises, self._raises, self.asked = self._raises, False, True
+        if raises:
+            raise KeyboardInterrupt
+
+
+def reader_watch(stream: TextIO | None) -> Callable[[], bool]:
+    """Return what tells whether the reader of *stream*, a pipe, has left.
+
+    Writing shows it too, but there may be nothing to write for long.  On Windows nothing but writing does.
+    """
+    try:
+        number = stream.fileno() if stream else -1
+        poll = select.poll()
+        poll.register(number, 0)  # errors and hang-ups are told unasked
+    except (AttributeError, OSError, ValueError):
+        return lambda: False
+    return lambda: bool(poll.poll(0))
+
+
+def give_up(stream: TextIO | None) -> None:
+    """Let *stream*, which takes nothing more, be written to in vain, so that the interpreter's end is a quiet one."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        if stream:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            stream.flush()

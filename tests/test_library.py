@@ -1,0 +1,154 @@
+"""The library: lazy, typed, and gone when it is let go."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import status_probe
+from status_probe import Outcome, Result, probe_urls
+from status_probe.options import Options
+from tests.server import Server, answer, closed_port, hang
+
+DIRECT: dict[str, Any] = {"proxy": "", "environ": {}}
+
+
+def test_each_url_gets_a_result() -> None:
+    """Results are typed, and *row* says which URL of the iterable each belongs to."""
+    with Server({"/ok": answer(200)}) as server:
+        urls = [server.url("/ok"), server.url("/missing"), "no url", f"  {server.url('/ok')}\n"]
+        results = sorted(probe_urls(urls, **DIRECT))
+    assert [(result.row, result.status, result.outcome) for result in results] == [
+        (1, 200, Outcome.OK), (2, 404, Outcome.CLIENT_ERROR), (3, None, Outcome.INVALID_URL), (4, 200, Outcome.OK),
+    ]  # fmt: skip
+    assert all(type(result) is Result for result in results)
+
+
+def test_nothing_happens_before_the_first_result_is_asked_for() -> None:
+    """A call checks its options only: no URL is read, no thread started."""
+    before = threading.active_count()
+    results = probe_urls(iter_that_fails(), **DIRECT)
+    assert threading.active_count() == before
+    del results
+
+
+def iter_that_fails() -> Iterator[str]:
+    raise AssertionError("it was read")
+    yield ""
+
+
+def test_an_endless_iterable_is_read_ahead_within_bounds() -> None:
+    """Of URLs without an end no more are taken than wait in the queue, and results come meanwhile."""
+    taken = itertools.count()
+    with Server(answer(200), address="0.0.0.0") as server:
+        urls = (server.url(f"/{n}", host=f"127.{n // 200 % 100 + 1}.{n % 200}.1") for n in taken)
+        results = probe_urls(urls, workers=4, **DIRECT)
+        for _ in range(10):
+            assert next(results).status == 200
+        results.close()  # type: ignore[attr-defined]
+    assert next(taken) < 4096 + 5000  # in sight, and asked meanwhile
+
+
+def test_closing_early_asks_nothing_more() -> None:
+    """After close() all threads end and no further request arrives."""
+    before = threading.active_count()
+    with Server(answer(200)) as server:
+        results = probe_urls((server.url(f"/{n}") for n in itertools.count()), workers=8, **DIRECT)
+        next(results)
+        began = time.monotonic()
+        results.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 2
+        asked = len(server.log)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith(("worker", "feeder"))]
+        assert len(server.log) == asked
+    assert threading.active_count() == before
+
+
+def test_closing_does_not_wait_for_a_silent_server() -> None:
+    """A worker that waits for an answer ends within max_time, and close() before it."""
+    with Server({"/ok": answer(200), "/stuck": hang()}) as server:
+        urls = [server.url("/ok"), server.url("/stuck")]
+        results = probe_urls(urls, max_time=3.0, **DIRECT)
+        next(results)
+        server.wait_until(lambda: len(server.log) == 2)
+        began = time.monotonic()
+        results.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 2
+
+
+def test_what_the_iterable_raises_comes_after_its_results() -> None:
+    """An error of the caller's own iterable is raised as it is; what came before it was asked."""
+
+    def urls() -> Iterator[str]:
+        yield server.url("/")
+        raise KeyError("mine")
+
+    with Server(answer(200)) as server:
+        results = probe_urls(urls(), **DIRECT)
+        assert next(results).status == 200
+        with pytest.raises(KeyError, match="mine"):
+            next(results)
+
+
+def test_an_item_that_is_no_text_is_a_result() -> None:
+    """None in a list of thousands does not end the run."""
+    results = sorted(probe_urls([None, b"http://a/", 5], **DIRECT))  # type: ignore[list-item]
+    assert [result.outcome for result in results] == ["invalid_url"] * 3
+    assert "NoneType" in results[0].error
+
+
+def test_a_repeated_url_is_asked_once_unless_told() -> None:
+    """dedupe gives every item its result from one request."""
+    with Server(answer(200)) as server:
+        assert [result.status for result in probe_urls([server.url("/")] * 5, **DIRECT)] == [200] * 5
+        assert len(server.log) == 1
+        assert len(list(probe_urls([server.url("/")] * 5, dedupe=False, **DIRECT))) == 5
+        assert len(server.log) == 6
+
+
+def test_options_bear_the_commands_names() -> None:
+    """Headers may be a mapping or pairs, hosts a mapping; each arrives."""
+    with Server({"/": answer(200), "/gone": answer(302, headers=[("Location", "/")])}) as server:
+        urls = [f"http://name.test:{server.port}/gone"]
+        (result,) = probe_urls(
+            urls, headers={"X-Mine": "1"}, hosts={"name.test": ["127.0.0.1"]}, method="head", max_redirects=0, **DIRECT
+        )
+        assert (result.status, result.method, result.ip) == (302, "HEAD", "127.0.0.1")
+        assert server.log[0].header("X-Mine") == "1"
+        list(probe_urls(urls, headers=[("X-Mine", "2")], hosts={"name.test": ["127.0.0.1"]}, **DIRECT))
+        assert server.log[1].header("X-Mine") == "2"
+
+
+def test_mistakes_are_raised_when_called() -> None:
+    """An unknown option, a value that one cannot have, and a single text for a list are told at once."""
+    with pytest.raises(TypeError, match="'worker'"):
+        probe_urls([], worker=5)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="--workers: '0'"):
+        probe_urls([], workers=0)
+    with pytest.raises(TypeError, match="one text"):
+        probe_urls("http://a/")
+
+
+def test_results_come_while_others_are_awaited() -> None:
+    """A silent server holds its own result back only."""
+    with Server({"/stuck": hang(), "/ok": answer(200)}) as server, closed_port() as (address, port):
+        urls = [server.url("/stuck"), server.url("/ok"), f"http://{address}:{port}/"]
+        results = probe_urls(urls, max_time=1.0, retries=0, **DIRECT)
+        outcomes = [result.outcome.value for result in results]
+    assert sorted(outcomes[:2]) == ["connect_refused", "ok"]
+    assert outcomes[2] in ("deadline_exceeded", "read_timeout")
+
+
+def test_type_checkers_know_every_option() -> None:
+    """The typed names are those that Options has, no more and no fewer."""
+    tree = ast.parse(Path(status_probe.__file__).with_name("library.py").read_text("utf-8"))
+    (typed,) = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    names = [ast.unparse(entry.target) for entry in typed.body if isinstance(entry, ast.AnnAssign)]
+    assert names == list(Options.__dataclass_fields__)

@@ -1,0 +1,253 @@
+"""The thread group: each task comes out exactly once, whatever happens to it on the way."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+import pytest
+
+from status_probe.failures import RetryPolicy
+from status_probe.hostqueue import HostQueue
+from status_probe.netwatch import NetworkWatch
+from status_probe.outage import Outage
+from status_probe.records import Attempt, Outcome, Result, Target
+from status_probe.workers import Finished, Task, Workers
+
+LIMIT = 10.0  # seconds
+
+
+def attempt(target: Target, number: int, status: int | None = 200, retry_after: str = "") -> Attempt:
+    """Return what a server might have said; no status is a time-out."""
+    outcome = Outcome.CONNECT_TIMEOUT if status is None else Outcome.OK if status < 400 else Outcome.SERVER_ERROR
+    passing = status is None or status in (429, 503)
+    return Attempt(Result(target.row, target.url, status, outcome, attempts=number), passing, retry_after)
+
+
+def tasks(count: int, hosts: int = 7) -> list[Task]:
+    return [Task(Target(n, n + 1, f"http://h{n % hosts}/{n}"), f"h{n % hosts}") for n in range(count)]
+
+
+class Group:
+    """Workers over *probe*, started and joined by ``with``."""
+
+    def __init__(self, probe: Callable[[Target, int], Attempt], given: Iterable[Any], **keywords: Any) -> None:
+        self.queue: HostQueue[Task] = HostQueue(0, host_of=attrgetter("host"), longest_gap=0.01)
+        policy = RetryPolicy(keywords.pop("retries", 1), 0.001, keywords.pop("longest", 0.01))
+        if "longest_pause" in keywords:
+            watch = NetworkWatch(keywords.pop("longest_pause"))
+            keywords["outage"] = Outage(watch, self.queue, lambda _: False)
+        self.workers = Workers(probe, self.queue, count=keywords.pop("count", 8), retries=policy, **keywords)
+        self._given = given
+
+    def __enter__(self) -> Group:  # noqa: PYI034 - Self is 3.11's
+        self.workers.start(self._given)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workers.stop()
+        assert self.workers.join(LIMIT)
+
+    def take_all(self) -> list[Finished]:
+        """Return everything until the end is told."""
+        taken = list(iter(lambda: self.workers.results.get(timeout=LIMIT), None))
+        self.workers.taken()
+        return [finished for finished in taken if finished]
+
+
+def numbers(finished: Iterable[Finished]) -> list[int]:
+    return sorted(each.target.number for each in finished)
+
+
+def test_each_task_gives_one_row() -> None:
+    """Of 2,000 tasks, some tried again and some finished before, each comes out once."""
+
+    def probe(target: Target, number: int) -> Attempt:
+        return attempt(target, number, 503 if target.number % 5 == 0 and number < 3 else 200)
+
+    given: list[Task | Finished] = [*tasks(2000)]
+    for place in range(0, 2000, 10):
+        task = given[place + 3]
+        assert isinstance(task, Task)
+        given[place + 3] = Finished(task.target, attempt(task.target, 1).result)
+    with Group(probe, given, retries=2) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(2000))
+    assert {each.result.attempts for each in finished if each.target.number % 5 == 0} == {3}
+    assert {each.result.status for each in finished} == {200}
+
+
+def test_the_last_answer_is_the_row() -> None:
+    """With no retries left the failure itself comes out."""
+    with Group(lambda target, number: attempt(target, number, None), tasks(3), retries=2) as group:
+        assert [each.result.attempts for each in group.take_all()] == [3, 3, 3]
+
+
+class Shaky:
+    """Stands where the Outage does: puts tasks back at random, and counts how often."""
+
+    def __init__(self) -> None:
+        self.put_back = 0
+        self._random = random.Random(5)
+        self._lock = threading.Lock()
+
+    def spoiled(self, host: Any, attempt: Attempt, began: float) -> bool:  # noqa: ARG002
+        with self._lock:
+            again = self._random.random() < 0.3
+            self.put_back += again
+        return again
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def spoiled_tasks_come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("status_probe.workers.SPOILED_SECONDS", 0.001)
+
+
+def test_what_is_put_back_is_neither_lost_nor_doubled() -> None:
+    """Attempts that our own network spoiled do not count, and their tasks come out once."""
+    asked: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def probe(target: Target, number: int) -> Attempt:
+        with lock:
+            asked[target.number] += 1
+        return attempt(target, number)
+
+    outage = Shaky()
+    with Group(probe, tasks(1000), outage=outage) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(1000))
+    assert {each.result.attempts for each in finished} == {1}
+    assert sum(asked.values()) == 1000 + outage.put_back
+    assert outage.put_back > 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stop_at_any_moment_doubles_nothing(seed: int) -> None:
+    """After stop() what was done comes out once, nothing new is begun, and all threads end."""
+    begun = itertools.count()
+    stopped_at = random.Random(seed).randrange(1, 400)
+    reached = threading.Event()
+
+    def probe(target: Target, number: int) -> Attempt:
+        if next(begun) == stopped_at:
+            reached.set()
+        return attempt(target, number, 503 if target.number % 3 == 0 and number == 1 else 200)
+
+    with Group(probe, tasks(400), outage=Shaky()) as group:
+        assert reached.wait(LIMIT)
+        group.workers.stop()
+        finished = group.take_all()
+        assert group.workers.join(LIMIT)
+        count = next(begun)
+    assert len(numbers(finished)) == len(set(numbers(finished)))
+    assert next(begun) == count + 1
+
+
+def test_an_outage_is_waited_out() -> None:
+    """While nothing can be reached the run pauses; what failed meanwhile is asked again and counts once."""
+    asked = itertools.count()
+
+    def probe(target: Target, number: int) -> Attempt:
+        return attempt(target, number, None if 40 <= next(asked) < 54 else 200)
+
+    with Group(probe, tasks(200, hosts=50), longest_pause=0.03, retries=0, count=1) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(200))
+    assert {each.result.status for each in finished} == {200}
+    assert {each.result.attempts for each in finished} == {1}
+    assert next(asked) == 200 + 14
+
+
+def test_a_host_that_asks_for_time_is_held_back() -> None:
+    """Retry-After delays all tasks of its host, cut to the longest wait, and no other host's."""
+    asked: list[tuple[str, float]] = []
+
+    def probe(target: Target, number: int) -> Attempt:
+        asked.append((target.url, time.monotonic()))
+        return attempt(target, number, 429 if target.number == 0 and number == 1 else 200, "3600")
+
+    with Group(probe, tasks(6, hosts=2), count=1, longest=0.3) as group:
+        group.take_all()
+    first = asked[0][1]
+    others = {url: moment - first for url, moment in asked[1:]}
+    assert {url for url, seconds in others.items() if seconds > 0.29} == {"http://h0/0", "http://h0/2", "http://h0/4"}
+
+
+def test_a_list_that_breaks_off_is_told_behind_its_rows() -> None:
+    """What the feeder met is kept as the fault, once all that was read has come out."""
+
+    def given() -> Iterable[Task]:
+        yield from tasks(5)
+        raise OSError("gone")
+
+    with Group(attempt, given()) as group:
+        assert numbers(group.take_all()) == list(range(5))
+    assert isinstance(group.workers.fault, OSError)
+
+
+def test_a_slow_writer_slows_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more results wait than may; the rest comes when there is room."""
+    monkeypatch.setattr("status_probe.workers.MAX_RESULTS", 10)
+    with Group(attempt, tasks(300), count=4) as group:
+        results = group.workers.results
+        limit = time.monotonic() + LIMIT
+        while results.qsize() < 10:
+            assert time.monotonic() < limit
+            time.sleep(0.001)
+        assert results.qsize() <= 10 + 4 + 1
+        taken = []
+        while (finished := results.get(timeout=LIMIT)) is not None:
+            taken.append(finished)
+            group.workers.taken()
+    assert numbers(taken) == list(range(300))
+
+
+def test_what_is_asked_is_known_with_its_age() -> None:
+    """The oldest of what is in flight comes first."""
+    go = threading.Event()
+    began = threading.Barrier(3)
+
+    def probe(target: Target, number: int) -> Attempt:
+        began.wait(LIMIT)
+        go.wait(LIMIT)
+        return attempt(target, number)
+
+    with Group(probe, tasks(2), count=2) as group:
+        began.wait(LIMIT)
+        asked = group.workers.in_flight()
+        assert sorted(target.number for target, _ in asked) == [0, 1]
+        assert asked[0][1] >= asked[1][1] >= 0
+        go.set()
+        group.take_all()
+        assert group.workers.in_flight() == []
+
+
+def test_fewer_threads_than_wanted_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine starts no more threads the run goes on with those there are; without any it says so."""
+    started = itertools.count()
+    start = threading.Thread.start
+
+    def scarce(thread: threading.Thread) -> None:
+        if next(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    allowed = 3
+    with Group(attempt, tasks(50)) as group:
+        assert numbers(group.take_all()) == list(range(50))
+    allowed = next(started) + 2
+    group = Group(attempt, tasks(5))
+    with pytest.raises(RuntimeError, match="no more threads"):
+        group.workers.start(tasks(5))
+    assert group.workers.join(LIMIT)
