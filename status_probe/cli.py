@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .arguments import ACCEPTED, CONFIG_NAMES, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
-from .stops import Stop, give_up
+from .stops import Interrupted, Stop, give_up
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -48,7 +48,7 @@ def _guarded(words: list[str], stop: Stop) -> int:
         return _run_command(words, stop)
     except SystemExit as end:  # argparse: --help, --version, bad usage
         return end.code if isinstance(end.code, int) else EXIT_USAGE
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         return _tell("interrupted before the first row", EXIT_INTERRUPTED)
     except ValueError as error:  # UsageError, SourceError, ReportError, an option's value
         is_full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL

@@ -11,15 +11,23 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
 
-__all__ = ["Stop", "give_up", "reader_watch"]
+__all__ = ["Interrupted", "Stop", "give_up", "reader_watch"]
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
+
+
+class Interrupted(BaseException):
+    """A signal came before the run began.
+
+    It is no KeyboardInterrupt: where that passes through an exec(), such as that of a dataclass while rooms are
+    imported, CPython dies of SIGINT at its end, whatever exit status the command returns.
+    """
 
 
 class Stop:
     """Hears the signals that ask for an end, while it is entered; on another thread than the main one there are none.
 
-    The first raises KeyboardInterrupt, which ends whatever the command waits for, such as a list that comes slowly.
+    The first raises Interrupted, which ends whatever the command waits for, such as a list that comes slowly.
     After `only_note` none does: the run looks at *asked*, so no row is cut in half and a second Ctrl-C is harmless.
 
     A signal that is ignored already stays so: ``nohup`` wants that, and a shell of what it runs with ``&``.
@@ -52,7 +60,7 @@ class Stop:
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         raises, self._raises, self.asked = self._raises, False, True
         if raises:
-            raise KeyboardInterrupt
+            raise Interrupted
 
 
 def reader_watch(stream: TextIO | None) -> Callable[[], bool]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from status_probe.again import command_to_resume
-from status_probe.stops import Stop
+from status_probe.stops import Interrupted, Stop
 from tests.command import Ended, finish, read_csv, run_command, start_command, wait_for
 from tests.server import Server, answer, hang
 
@@ -215,7 +215,7 @@ def test_a_first_signal_raises_and_later_ones_are_noted() -> None:
     """Only what waits at the start is broken off; signals are restored behind."""
     before = signal.getsignal(signal.SIGTERM)
     with Stop(for_good=False) as stop:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         assert stop.asked
