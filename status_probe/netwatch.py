@@ -47,12 +47,16 @@ class Verdict(NamedTuple):
 class NetworkWatch:
     """Hears how attempts end, and says when to wait for our own network.
 
-    A pause lasts at most *longest_pause* seconds; *clock* returns seconds.
+    A pause lasts at most *longest_pause* seconds; *clock* returns seconds.  Without *second_chances* what fails before
+    there is a suspicion is not done again: the user wants one attempt only.
     """
 
-    def __init__(self, longest_pause: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, longest_pause: float = 60.0, clock: Callable[[], float] = time.monotonic, *, second_chances: bool = True
+    ) -> None:
         self._longest = longest_pause
         self._clock = clock
+        self._second_chances = second_chances
         self._lock = threading.Lock()  # guards all that follows
         self._known: deque[Hashable] = deque(maxlen=3)  # hosts that answered, the last to be added last
         self._alive_at = -inf  # when something answered last
@@ -102,11 +106,11 @@ class NetworkWatch:
         if self._alive_at - began >= SETTLED or self._patience <= 0:
             return Verdict()
         if host in self._doubted or len(self._doubted) >= DOUBTS:
-            return Verdict(again=began <= self._doubted.get(host, -inf))
+            return Verdict(again=self._second_chances and began <= self._doubted.get(host, -inf))
         self._doubted[host] = now
         self._in_a_row += 1
         if self._in_a_row < self._many:
-            return Verdict(again=True)
+            return Verdict(again=self._second_chances)
         self.down = True
         return self._pause(now)
 

@@ -35,12 +35,13 @@ OPENED_BEFORE_WAITING = 2
 class _Origin:
     """What was seen of one origin."""
 
-    __slots__ = ("genuine", "idle", "odd", "opened", "proven")
+    __slots__ = ("genuine", "idle", "listened", "odd", "opened", "proven")
 
     def __init__(self) -> None:
         self.idle: list[Connection] = []  # the most recently used last
         self.proven: frozenset[Shape | None] = frozenset()  # shapes of answers after which it was quiet
         self.genuine: frozenset[Shape | None] = frozenset()  # shapes seen where no earlier answer could leave them
+        self.listened: frozenset[Shape | None] = frozenset()  # shapes of answers after which it took another request
         self.opened = 0
         self.odd = False
 
@@ -113,6 +114,16 @@ class Pool:
         """Whether the origin gave an answer of this shape before, beyond doubt."""
         known = self._origins.get(origin)
         return known is not None and shape in known.genuine
+
+    def listened(self, origin: Hashable, shape: Shape) -> None:
+        """Note that the origin took another request on a connection whose last answer was of this shape."""
+        with self._lock:
+            self._origin(origin).listened |= {shape}
+
+    def has_listened(self, origin: Hashable, shape: Shape) -> bool:
+        """Whether it ever did."""
+        known = self._origins.get(origin)
+        return known is not None and shape in known.listened
 
     def distrust(self, origin: Hashable) -> None:
         """Never use a connection to *origin* twice from now on: something odd was seen."""

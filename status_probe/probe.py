@@ -205,7 +205,7 @@ class Probe:
         if len(chain.hops) > self._options.max_redirects:
             return Failure(
                 Outcome.TOO_MANY_REDIRECTS,
-                f"it still redirects after {self._options.max_redirects} redirects, next to {following.shown}",
+                f"it redirects more than {self._options.max_redirects} times, next to {following.shown}",
             )
         chain.url = following
         return None

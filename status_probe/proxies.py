@@ -57,7 +57,7 @@ def parse_proxy(text: str) -> Proxy:
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
         raise ValueError(f"the proxy '{redact(text)}' is of an unknown kind, expected http, https, socks4 or socks5")
-    if not host or port == 0:
+    if not host or port == 0 or any(letter.isspace() for letter in host):
         raise ValueError(f"the proxy '{redact(text)}' is not valid, expected http://HOST:PORT")
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     return Proxy(scheme, host, port or _DEFAULT_PORTS[scheme], username, password)

@@ -90,7 +90,8 @@ class Run:
             rate=options.rate,
             longest_gap=min(LONGEST_GAP, options.max_retry_wait),
         )
-        self._outage = Outage(NetworkWatch(options.max_retry_wait or 1.0), self._queue, self._can_reach)
+        watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
+        self._outage = Outage(watch, self._queue, self._can_reach)
         self.workers = Workers(
             self._probe,
             self._queue,

@@ -30,7 +30,9 @@ _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     64: ("wrong_address", "the certificate is not for this IP address"),
 }
 
+_FAILED = ("handshake_refused", "the TLS handshake failed")
 _PLAIN_HTTP = ("plain_http", "the server does not speak TLS on this port (plain HTTP?)")
+_CLIENT_CERTIFICATE_REFUSED = ("client_certificate", "the server did not accept the client certificate")
 _CLIENT_CERTIFICATE = ("client_certificate", "the server wants a client certificate")
 _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
     "WRONG_VERSION_NUMBER": _PLAIN_HTTP,
@@ -41,9 +43,20 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": _CLIENT_CERTIFICATE,
     "TLSV1_ALERT_PROTOCOL_VERSION": ("handshake_refused", "the server refused the TLS versions offered"),
     "UNSUPPORTED_PROTOCOL": ("handshake_refused", "the server speaks only TLS versions that are no longer safe"),
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": ("handshake_refused", "the server refused the TLS handshake"),
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "handshake_refused", "the server refused the TLS handshake, or wants a client certificate"
+    ),
     "TLSV1_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
     "TLSV1_ALERT_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": ("handshake_refused", "the server refused the TLS ciphers offered"),
+    "TLSV1_ALERT_INTERNAL_ERROR": ("handshake_refused", "the server broke off the TLS handshake by a fault of its own"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _CLIENT_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_ACCESS_DENIED": _CLIENT_CERTIFICATE_REFUSED,
     "DH_KEY_TOO_SMALL": ("handshake_refused", "the server's key exchange is too weak"),
     "EE_KEY_TOO_SMALL": ("other", "the certificate's key is too short"),
     "CA_MD_TOO_WEAK": ("other", "the certificate is signed with an algorithm that is no longer safe"),
@@ -79,6 +92,7 @@ def open_context(
     Raises ValueError if a file cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False  # as browsers; RFC 9110, section 4.3.4
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= _OP_LEGACY_SERVER_CONNECT
     context.set_alpn_protocols(["http/1.1"])
@@ -134,9 +148,8 @@ def explain_tls(error: BaseException) -> tuple[str, str]:
         if isinstance(part, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return "handshake_refused", "the server closed the connection during the TLS handshake"
         if isinstance(part, ssl.SSLError):
-            other = ("handshake_refused", f"the TLS handshake failed ({(part.reason or 'unknown reason').lower()})")
-            return _HANDSHAKE_FAULTS.get(part.reason or "", other)
-    return "handshake_refused", "the TLS handshake failed"
+            return _HANDSHAKE_FAULTS.get(part.reason or "", _FAILED)
+    return _FAILED
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -34,6 +34,9 @@ from .urls import Url
 
 __all__ = ["Transport"]
 
+# A server that answered HEAD and then waits for a reader of the body it never sends hears no other request: until the
+# origin took one on such a connection, this is how long its answer is awaited there, in seconds, before a new one.
+DEAF_SECONDS = 0.25
 DRAIN_SECONDS = 0.5  # for the rest of a small body; after it a new connection is the cheaper one
 DOUBT_SECONDS = 0.03  # for the true answer to show behind a stray one: it is on its way already
 
@@ -155,14 +158,20 @@ class Transport:
         self, kept: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
     ) -> Answer | None:
         """Ask on a connection used before; None where its answer cannot be trusted."""
+        before = kept.shape
+        in_doubt = before is not None and before[0] == "HEAD" and not self._pool.has_listened(origin, before)
+        patience = limits._replace(read=min(limits.read, DEAF_SECONDS)) if in_doubt else limits
         try:
-            answer = self._ask_on(kept, request, method, origin, limits)
+            answer = self._ask_on(kept, request, method, origin, patience)
         except ConnectionLost:
             return None  # closed meanwhile, as any server may
         except wire.ProtocolError:
             self._pool.distrust(origin)
             return None
         except ReadTimedOut:  # not asked again at once, which would double the wait; but the next try is on a new one
+            if in_doubt:
+                self._pool.distrust(origin)
+                return None
             self._pool.drop(origin)
             raise
         if answer.head.status == 408 or not answer.head.whole or answer.has_surplus:
@@ -170,6 +179,8 @@ class Transport:
             if answer.head.status != 408:
                 self._pool.distrust(origin)
             return None
+        if in_doubt and before is not None:
+            self._pool.listened(origin, before)
         if self._pool.knows(origin, answer.shape):
             return answer
         seen_twice = answer if kept.is_rested else self._look_twice(answer, limits)

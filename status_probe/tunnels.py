@@ -77,13 +77,17 @@ def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limi
     try:
         connection.send("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"), limits)
         reader, head = read_head(connection, limits)
+        if head.status == 407:
+            raise ProxyFailed("the proxy wants a user name and a password (407)")
         if not 200 <= head.status < 300:
             raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip())
         if reader.rest:
             raise ProxyFailed("the proxy sent something of its own into the tunnel")
     except BaseException as error:
         connection.close()
-        if isinstance(error, ConnectionLost | ProtocolError | requests.Timeout):
+        if isinstance(error, ProtocolError):
+            raise ProxyFailed("the proxy sent no valid answer to CONNECT") from error
+        if isinstance(error, ConnectionLost | requests.Timeout):
             raise ProxyFailed("the proxy gave no answer to CONNECT") from error
         raise
 

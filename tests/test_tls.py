@@ -165,3 +165,10 @@ def test_an_end_without_a_tls_goodbye_is_an_end():
 
     with Server([b"HTTP/1.1 200 OK\r\n\r\nabc", cut()], tls=server_context()) as server:
         assert ask_one(server.url()).status == 200
+
+
+def test_a_name_must_stand_in_the_list_of_names() -> None:
+    """The common name alone makes no certificate valid for a host, as in browsers."""
+    from status_probe.tls import open_context
+
+    assert not open_context().hostname_checks_common_name

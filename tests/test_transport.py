@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from status_probe import probe_urls
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one
-from tests.server import Script, Server, answer, close, hang, pause, reset, server_context
+from tests.server import Request, Script, Server, answer, close, hang, pause, reset, server_context
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FORGED = b"HTTP/1.1 500 Forged\r\nContent-Length: 0\r\n\r\n"
@@ -215,3 +216,18 @@ def test_an_answer_unlike_any_before_is_looked_at_twice(tls):
     with Server({"/odd": [page, pause(0.03), FORGED], "/next": page}, tls=tls) as server:
         rows = ask(*[server.url(path) for path in ["/next"] * 4 + ["/odd", "/next", "/next"]])
     assert [row.status for row in rows] == [200] * 7
+
+
+def test_a_server_deaf_after_head_delays_no_other_url():
+    """A server that answers HEAD and hears nothing more on that connection costs the next URL a moment only."""
+
+    def deaf(request: Request) -> Script:
+        if request.path == "/deaf":
+            return [b"HTTP/1.1 501 No\r\nContent-Length: 10\r\n\r\n", hang()]
+        return answer(int(request.path[1:]))
+
+    with Server(deaf) as server:
+        urls = [server.url(path) for path in ("/deaf", "/403", "/404", "/200")]
+        rows = list(probe_urls(urls, method="head", workers=1, retries=0, read_timeout=3.0, proxy=""))
+    assert sorted(row.status or 0 for row in rows) == [200, 403, 404, 501]
+    assert max(row.elapsed_ms or 0 for row in rows) < 1500

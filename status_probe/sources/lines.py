@@ -3,7 +3,7 @@ r"""The bytes of one list to its lines: opened, ungzipped, decoded and split, la
 Where no encoding is named it is the byte order mark's; UTF-16 without a mark is known by its NULs.  Else all is ASCII
 until a chunk holds more, and that chunk decides: UTF-8 where more of it is valid than not, else the system's encoding,
 or where that is UTF-8 itself, GB18030 for what looks like Chinese and Windows-1252 for the rest.  What an encoding
-cannot decode becomes an escape (``\xff``), and so does a NUL: a line is neither lost nor quietly another one.
+cannot decode becomes an escape (``%FF``), and so does a NUL: a line is neither lost nor quietly another one.
 
 Lines end in LF, CRLF or CR and nowhere else: VT, FF, U+0085 and U+2028, at which str.splitlines splits too, are part of
 them.
@@ -131,11 +131,23 @@ def read_lines(content: Content, encoding: str | None, limit: int) -> Iterator[s
         yield pending
 
 
+ESCAPED = "status_probe.percent"  # the name of the next, for the codecs
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Write undecodable bytes as a URL has them: ``%E9``.  With a backslash browsers, and we, would ask ``/xe9``."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"%{byte:02X}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ESCAPED, _escape)
+
+
 def check_encoding(name: str) -> None:
     """Raise SourceError unless *name* is an encoding of text that can be read bit by bit."""
     try:
         example = "http://a/".encode(name)  # refuses codecs that are none of text, such as hex
-        codecs.getincrementaldecoder(name)("backslashreplace").decode(example, True)
+        codecs.getincrementaldecoder(name)(ESCAPED).decode(example, True)
     except (LookupError, ValueError):
         raise SourceError(f"unknown encoding {quoted(name)}; known are utf-8, utf-16, gb18030, cp1252, ...") from None
 
@@ -169,11 +181,11 @@ def _texts(chunks: Iterator[bytes], encoding: str | None) -> Iterator[str]:
     """Decode chunk by chunk, every line end made a line feed, NULs escaped and a byte order mark dropped."""
     head = _head(chunks)
     known = _marked_encoding(head) if encoding is None else _named_encoding(encoding, head)
-    decoder = codecs.getincrementaldecoder(known)("backslashreplace") if known else _GuessingDecoder()
+    decoder = codecs.getincrementaldecoder(known)(ESCAPED) if known else _GuessingDecoder()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
-    yield newlines.decode(head).removeprefix("\ufeff").replace("\0", "\\x00")
+    yield newlines.decode(head).removeprefix("\ufeff").replace("\0", "%00")
     for chunk in chunks:
-        yield newlines.decode(chunk).replace("\0", "\\x00")
+        yield newlines.decode(chunk).replace("\0", "%00")
     yield newlines.decode(b"", final=True)
 
 
@@ -211,14 +223,14 @@ class _GuessingDecoder(codecs.IncrementalDecoder):
     """ASCII until a chunk holds more; that chunk decides."""
 
     def __init__(self) -> None:
-        super().__init__("backslashreplace")
+        super().__init__(ESCAPED)
         self._decoder: codecs.IncrementalDecoder | None = None
 
     def decode(self, chunk: bytes, final: bool = False) -> str:  # type: ignore[override]
         if self._decoder is None:
             if chunk.isascii():
                 return chunk.decode("ascii")
-            self._decoder = codecs.getincrementaldecoder(_guess(chunk))("backslashreplace")
+            self._decoder = codecs.getincrementaldecoder(_guess(chunk))(ESCAPED)
         return self._decoder.decode(chunk, final)
 
 
