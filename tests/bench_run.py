@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import os
 import platform
 import shlex
@@ -22,32 +21,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from .bench_peers import PEERS, is_installed
+from .bench_process import ROOT, Usage, check, environment, ours, run
 from .bench_profile import print_profile
 from .bench_servers import Sites, address, host_name, make_certificates, open_sites, python_server, silent_port
 
-ROOT = Path(__file__).parents[1]
 OURS = "status-probe"
-LONGEST = 600.0  # seconds for one run; then something hangs
 ANSWER_SECONDS = 0.2
 MAX_TIME = 5.0
 EVERY = 33  # of so many URLs one is on a host that never answers
 FULL_SIZES = {"https": 2_000, "http": 20_000, "slow100": 4_000, "slow400": 16_000, "silent": 2_000, "memory": 20_000}
-
-
-class Usage(NamedTuple):
-    """What a process took."""
-
-    seconds: float
-    cpu: float  # seconds
-    memory: int  # bytes of RAM at most
 
 
 class Work(NamedTuple):
@@ -107,47 +95,6 @@ class Bench:
                 usages[name].append(run(words, self.trees.get(name, ROOT)))
                 check(output, work.urls, name, may_fail="silent" in work.title)
         return usages
-
-
-def ours(*arguments: str) -> list[str]:
-    """Return our command; it takes the package of the folder that it is run in, whatever is installed."""
-    return [sys.executable, "-m", "status_probe", *arguments]
-
-
-def run(command: Sequence[str], folder: Path = ROOT) -> Usage:
-    """Run *command* in *folder* to its end.
-
-    Raises RuntimeError if it fails or hangs.
-    """
-    began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, env=environment())
-    watchdog = threading.Timer(LONGEST, process.kill)
-    watchdog.start()
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    finally:
-        watchdog.cancel()
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"exit status {process.returncode} of {shlex.join(command)}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
-
-
-def environment() -> dict[str, str]:
-    """Return ours without proxies and bundles: a plain requests.Session lets them win over its own settings."""
-    return {name: value for name, value in os.environ.items() if not name.lower().endswith(("_proxy", "_bundle"))}
-
-
-def check(output: Path, urls: Sequence[str], name: str, *, may_fail: bool) -> None:
-    """Raise RuntimeError unless each URL has one row, and its status is 200."""
-    with output.open(newline="", encoding="utf-8-sig") as file:
-        rows = [(row["url"], row["status"]) for row in csv.DictReader(file)]
-    statuses = Counter(status for _, status in rows)
-    expected = {"200", "0", ""} if may_fail else {"200"}
-    if not set(statuses) <= expected or sorted(url for url, _ in rows) != sorted(urls):
-        raise RuntimeError(f"{name} has {len(rows)} rows of {len(urls)}, by status {dict(statuses)}")
 
 
 # The scenarios
