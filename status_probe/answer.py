@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     def has_surplus(self) -> bool:
         """Whether more came than the answer: then it may itself be the surplus of another one."""
         try:
-            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+            end = self._end()
         except wire.ProtocolError:
             return True
         return end is not None and len(self.rest) > end
@@ -46,10 +46,14 @@ class Answer(NamedTuple):
     def is_whole(self) -> bool:
         """Whether the body came along with the head."""
         try:
-            end = wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+            end = self._end()
         except wire.ProtocolError:
             return False
         return end is not None and len(self.rest) >= end
+
+    def _end(self) -> int | None:
+        """Return where in ``rest`` the body ends, None where that cannot be told yet."""
+        return wire.chunked_end(self.rest) if self.is_chunked else self.body_length
 
     @property
     def is_chunked(self) -> bool:

@@ -135,10 +135,6 @@ class Transport:
         sock.close()
         return True
 
-    def free_idle(self) -> int:
-        """Close all idle connections, for want of files or ports; return how many."""
-        return self._pool.clear()
-
     def close(self) -> None:
         """Close the idle connections and let the look-up threads end."""
         self._pool.close()

@@ -20,26 +20,14 @@ ANSWERS = {
 }
 
 
-def outcomes() -> str:
-    """Return the table of outcomes in English."""
-    lines = ["| outcome | meaning | what to do |", "|---|---|---|"]
+def outcomes(lang: str, heads: str) -> str:
+    """Return the table of outcomes in one language."""
+    lines = [f"| outcome | {heads} |", "|---|---|---|"]
     for outcome in Outcome:
         if outcome in ANSWERS:
-            lines.append(f"| `{outcome}` | {ANSWERS[outcome][0]} | |")
+            lines.append(f"| `{outcome}` | {ANSWERS[outcome][lang == 'zh']} | |")
         else:
-            meaning, hint = codes.meaning(None, outcome, "en"), codes.hint(None, outcome, "en")
-            lines.append(f"| `{outcome}` | {meaning} | {hint} |")
-    return "\n".join(lines)
-
-
-def outcomes_zh() -> str:
-    """Return the table of outcomes in Chinese."""
-    lines = ["| outcome | 含义 | 处理建议 |", "|---|---|---|"]
-    for outcome in Outcome:
-        if outcome in ANSWERS:
-            lines.append(f"| `{outcome}` | {ANSWERS[outcome][1]} | |")
-        else:
-            meaning, hint = codes.meaning(None, outcome, "zh"), codes.hint(None, outcome, "zh")
+            meaning, hint = codes.meaning(None, outcome, lang), codes.hint(None, outcome, lang)
             lines.append(f"| `{outcome}` | {meaning} | {hint} |")
     return "\n".join(lines)
 
@@ -53,7 +41,11 @@ def verdicts() -> str:
     return "\n".join(lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"outcomes": outcomes, "verdicts": verdicts, "outcomes-zh": outcomes_zh}
+TABLES: dict[str, Callable[[], str]] = {
+    "outcomes": lambda: outcomes("en", "meaning | what to do"),
+    "verdicts": verdicts,
+    "outcomes-zh": lambda: outcomes("zh", "含义 | 处理建议"),
+}
 
 
 def with_tables(text: str) -> str:
