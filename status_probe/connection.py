@@ -7,7 +7,10 @@ that drips bytes holds a plain client for as long as it likes.
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
+import struct
+import sys
 import time
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -21,6 +24,10 @@ __all__ = [
     "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls",
 ]  # fmt: skip
 
+# Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
+# interpreter's lock to another thread.  Under TLS it has no effect, as the ssl module waits again; Windows has no
+# MSG_DONTWAIT.
+SYSTEM_WAITS = sys.platform in ("linux", "darwin")
 RECEIVE_BYTES = 16 * 1024  # a TLS record
 
 HANDSHAKE = "in the TLS handshake"
@@ -85,7 +92,9 @@ class Limits(NamedTuple):
 class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
-    __slots__ = ("_timeout", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock", "uses", "waited")
+    __slots__ = (
+        "_blocks", "_received", "_timeout", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock", "uses", "waited"
+    )  # fmt: skip
 
     def __init__(self, sock: Any, ip: str) -> None:
         self.sock = sock
@@ -97,14 +106,23 @@ class Connection:
         self.is_rested = True  # long enough since its last answer for anything that trails behind it to be seen
         self.shape: tuple[str, int, bool] | None = None  # of its last answer: see pool.Shape
         self._timeout = -1.0  # as set on the socket
+        self._received = 0  # bytes in all, while it blocks
+        self._blocks = SYSTEM_WAITS and not self.is_tls and isinstance(sock, socket.socket)
+        if self._blocks:
+            sock.settimeout(None)
 
     def send(self, request: bytes, limits: Limits) -> None:
         """Write the whole request.
 
         Raises ConnectionLost or DeadlineExceeded.
         """
-        self._set_timeout(limits, SENDING)
         try:
+            if self._blocks:
+                request = request[self._send_at_once(request) :]
+                if not request:
+                    return
+                self._stop_blocking()
+            self._set_timeout(limits, SENDING)
             self.sock.sendall(request)
         except TimeoutError:
             raise self._timed_out(limits, SENDING) from None
@@ -118,13 +136,16 @@ class Connection:
         """
         self._set_timeout(limits, phase)
         try:
-            received: bytes = self.sock.recv(RECEIVE_BYTES)
-        except TimeoutError:
-            raise self._timed_out(limits, phase) from None
+            received: bytes | None = self.sock.recv(RECEIVE_BYTES)
+        except (TimeoutError, BlockingIOError):
+            received = None  # not raised from here: the EAGAIN behind it would look like this machine's limits
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return b""  # an end without a TLS goodbye, which many servers leave out
         except OSError as error:
             raise ConnectionLost("the server reset the connection before an answer") from error
+        if received is None:
+            raise self._timed_out(limits, phase)
+        self._received += len(received)
         return received
 
     def listen(self, seconds: float) -> bytes | None:
@@ -133,8 +154,12 @@ class Connection:
         It reads rather than polls: bytes may lie decrypted inside OpenSSL where no poll sees them, and under TLS 1.3
         a readable socket may hold a session ticket only.
         """
-        self._timeout = -1.0
         try:
+            if self._blocks and not seconds:
+                if self._is_idle():
+                    return None
+                return self.sock.recv(400, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+            self._stop_blocking()
             self.sock.settimeout(seconds)
             received: bytes = self.sock.recv(400)  # mostly nothing comes, and a small buffer costs less
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
@@ -154,13 +179,47 @@ class Connection:
             raise limits.exceeded(phase)
         timeout = min(limits.read, left)
         if timeout != self._timeout:  # a system call
-            self.sock.settimeout(timeout)
             self._timeout = timeout
+            if self._blocks:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout))
+            else:
+                self.sock.settimeout(timeout)
+
+    def _send_at_once(self, request: bytes) -> int:
+        """Send what the system takes without waiting, mostly all, and return how many bytes that is."""
+        try:
+            return self.sock.send(request, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        except BlockingIOError:
+            return 0
+
+    def _is_idle(self) -> bool:
+        """Whether Linux says that it is connected and received no byte that we have not read.
+
+        It spares a read that finds nothing, and with it a hand-over of the interpreter's lock, which getsockopt keeps.
+        False means nothing: the read tells.  Source: linux/tcp.h, struct tcp_info, tcpi_state and tcpi_bytes_received.
+        """
+        if sys.platform != "linux":
+            return False
+        try:
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+        except OSError:
+            return False
+        return len(info) == 136 and info[0] == 1 and int.from_bytes(info[128:], sys.byteorder) == self._received
+
+    def _stop_blocking(self) -> None:
+        """Let the socket module keep the time from now on."""
+        self._blocks = False
+        self._timeout = -1.0
 
     def _timed_out(self, limits: Limits, phase: str) -> requests.Timeout:
         if time.monotonic() >= limits.deadline - 0.001:
             return limits.exceeded(phase)
         return ReadTimedOut(f"the server was silent for {limits.read:g} s while {phase}")
+
+
+def _timeval(seconds: float) -> bytes:
+    """Return the C structure of a duration; never nought, which means for ever."""
+    return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
 
 
 def start_tls(sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float) -> Any:
