@@ -8,6 +8,7 @@ more than 64 KiB of a body are read.
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -56,6 +57,14 @@ class Request(requests.PreparedRequest):
 
     parsed: Url | None = None
 
+    def __init__(self) -> None:
+        """Assign nothing that `of` assigns: requests makes hooks, and a jar, for each request."""
+
+    body = None
+    hooks: Any = None  # never called: Session.send
+    _cookies = None
+    _body_position = None
+
     @classmethod
     def of(cls, method: str, url: Url, fields: HeaderLines) -> Request:
         """Return a request for *url* as it stands."""
@@ -69,7 +78,20 @@ class RunResponse(requests.Response):
     """A Response that knows the Answer it was made of."""
 
     answer: Answer
+    _content: Any = False  # requests' word for: not read yet
+    _content_consumed = False
+    _next = None
+    elapsed = datetime.timedelta(0)
+    connection: Any = None
+
+    def __init__(self) -> None:
+        """Assign nothing: what requests makes for each response, a cookie jar with its lock above all, is not used."""
     _encoding: str | None = None
+
+    @property
+    def cookies(self) -> requests.cookies.RequestsCookieJar:  # type: ignore[override]
+        """An empty jar: cookies live for one redirect chain, and the probe keeps them."""
+        return requests.cookies.RequestsCookieJar()
 
     @property
     def encoding(self) -> str | None:
@@ -91,9 +113,15 @@ class Session(requests.Session):
         self.headers["Accept-Encoding"] = "identity"  # nothing is decompressed
         self.adapters.clear()
         self.transport = transport
-        adapter = Adapter(transport)
+        adapter = self._adapter = Adapter(transport)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a prepared request; one of a run straight to its adapter, past hooks, cookies and redirects."""
+        if isinstance(request, Request):
+            return self._adapter.send(request, timeout=options.get("timeout"))
+        return super().send(request, **options)
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
         """Follow nothing: requests would read and unpack the whole body of a redirect, whatever its size."""
@@ -161,6 +189,7 @@ class _Body:
 def _response(request: requests.PreparedRequest, answer: Answer, body: _Body) -> RunResponse:
     response = RunResponse()
     response.answer = answer
+    response.history = []
     response.status_code = answer.head.status
     response.reason = answer.head.reason
     response.headers = _Headers(answer.head.fields)
