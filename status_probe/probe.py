@@ -143,7 +143,6 @@ class Probe:
     def _follow(self, chain: _Chain, limits: Limits, began: float) -> _Chain:
         while chain.failure is None:
             cookie = chain.cookies.header(chain.url) if chain.cookies else ""
-            chain.seen.add((chain.url.text, cookie))
             try:
                 location = self._ask(chain, cookie, limits, began)
             except Exception as error:
@@ -153,14 +152,14 @@ class Probe:
                 break
             if location is None:
                 break
-            chain.failure = self._lead_on(chain, location)
+            chain.failure = self._lead_on(chain, location, cookie)
         return chain
 
     def _ask(self, chain: _Chain, cookie: str, limits: Limits, began: float) -> str | None:
         """Ask the chain's URL and note the answer; return where it leads, None where it ends."""
         request = Request.of(chain.method, chain.url, self._fields_for(chain, cookie))
         chain.asked += 1
-        response = self._session.send(request, stream=True, timeout=limits, proxies={})  # type: ignore[arg-type]
+        response = self._session.send(request, stream=True, timeout=limits, proxies={})
         answer = response.answer  # type: ignore[attr-defined]
         chain.waited += answer.connection.waited
         chain.elapsed = time.monotonic() - began - chain.waited
@@ -192,8 +191,9 @@ class Probe:
             return None
         return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
 
-    def _lead_on(self, chain: _Chain, location: str) -> Failure | None:
+    def _lead_on(self, chain: _Chain, location: str, asked_with: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""
+        chain.seen.add((chain.url.text, asked_with))
         shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
         try:
             following = join(chain.url, location)
@@ -216,13 +216,14 @@ class Probe:
         cause = failure.cause if failure else ""
         bot = failure is None and head is not None and codes.bot_filtered(head.status, head.fields)
         moved = any(hop.status in _PERMANENT for hop in chain.hops[:-1])
+        meaning, hint, verdict = _words(status, outcome, lang, cause, bot, moved)
         result = Result(
             row=target.row,
             url=redact(target.url),
             status=status,
             outcome=outcome,
             reason=head.reason if head else "",
-            meaning=codes.meaning(status, outcome, lang),
+            meaning=meaning,
             final_url=chain.hops[-1].url if chain.hops else "",
             redirects=max(0, chain.asked - 1),
             redirect_chain=chain.text,
@@ -233,11 +234,21 @@ class Probe:
             content_length=head.content_length if head else None,
             ip=chain.ip,
             error=failure.error if failure else "",
-            hint=codes.hint(status, outcome, lang, cause=cause, bot=bot, permanent_redirect=moved),
+            hint=hint,
             checked_at_utc=_utc(int(time.time())),
-            verdict=codes.verdict(status, outcome, permanent_redirect=moved, bot=bot, cause=cause),
+            verdict=verdict,
         )
         return Attempt(result, is_passing(outcome, status, cause), head.first("retry-after") if head else "")
+
+
+@lru_cache(maxsize=1024)
+def _words(
+    status: int | None, outcome: Outcome, lang: str, cause: str, bot: bool, moved: bool
+) -> tuple[str, str, str]:
+    """Return meaning, hint and verdict: a run has few different ones."""
+    hint = codes.hint(status, outcome, lang, cause=cause, bot=bot, permanent_redirect=moved)
+    verdict = codes.verdict(status, outcome, permanent_redirect=moved, bot=bot, cause=cause)
+    return codes.meaning(status, outcome, lang), hint, verdict
 
 
 def _cannot_do_tls(chain: _Chain) -> bool:
