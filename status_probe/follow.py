@@ -20,7 +20,7 @@ from .options import Options
 from .progress import Bar
 from .records import Result, Target
 from .report import SHEET_ROWS, Report
-from .run import Pair, Run
+from .run import MAX_BATCH, Pair, Run
 from .sources import SourceError, TargetList
 from .stops import Stop, reader_watch
 from .summary import print_summary
@@ -117,7 +117,7 @@ class Follower:
                 self._take(batch)
                 if self._stop.asked or self._reader_left():
                     break
-                if len(batch) >= FAST_ROWS:
+                if FAST_ROWS <= len(batch) < MAX_BATCH:  # after a full one more wait already
                     time.sleep(BATCH_SECONDS)
             else:
                 self._is_complete = True
@@ -163,7 +163,8 @@ class Follower:
             raise _NotWritten(_why_not_written(error)) from error
 
     def _count(self, result: Result) -> None:
-        self._tally.add(result, _host(result))
+        is_slow = (result.elapsed_ms or 0) > self._tally.slow_floor
+        self._tally.add(result, _host(result) if is_slow else "")
         if self._accepted is not None and not (result.outcome.is_answer and result.status in self._accepted):
             self._all_accepted = False
 

@@ -46,6 +46,11 @@ class Repeats:
         self._end = 0  # bytes of whole records
         self._at_end = True  # whether the file stands there
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether lines wait for a result; once the list is read to its end and none does, nothing need be settled."""
+        return self._waiting > 0
+
     def claim(self, target: Target, key: str) -> Claim | Result:
         """Return what to do with *target*: ask, wait, or the result for its row.
 

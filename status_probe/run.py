@@ -28,6 +28,7 @@ __all__ = ["Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
 LONGEST_GAP = 4.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
+MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
 
 Pair = tuple[Target, Result]
@@ -163,7 +164,7 @@ class Run:
             finished = results.get(timeout=POLL_SECONDS)
             while finished is not None:
                 self._add(batch, finished)
-                if len(batch) >= 1000:
+                if len(batch) >= MAX_BATCH:
                     break
                 finished = results.get_nowait()
             self._ended = finished is None
@@ -174,7 +175,7 @@ class Run:
 
     def _add(self, batch: list[Pair], finished: Finished) -> None:
         batch.append((finished.target, finished.result))
-        if self._repeats and finished.was_asked:
+        if self._repeats and finished.was_asked and (self._repeats.has_waiting or not self.workers.is_fed):
             batch += self._repeats.settle(self._key(finished.target.url), finished.result)
 
     def _tasks(self) -> Iterator[Task | Finished]:
