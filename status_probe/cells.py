@@ -150,6 +150,9 @@ class Layout:
             return self._line([_cut(self._escaped(text)) for text in cells]).encode(self.encoding)
 
     def _line(self, cells: Iterable[str]) -> str:
+        cells = [*cells]
+        if not _QUOTED.search("".join(cells)):
+            return (self.delimiter.join(cells) or '""') + EOL
         quoted = ['"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text for text in cells]
         return (self.delimiter.join(quoted) or '""') + EOL  # an empty line would be no row to most readers
 
