@@ -9,7 +9,14 @@ from .connection import Connection
 from .pool import Shape
 from .wire import Head
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "body_length"]
+
+
+def body_length(head: Head, method: str) -> int | None:
+    """Return how many bytes of body follow *head*, None where only reading tells."""
+    if not head.has_body(method):
+        return 0
+    return None if head.chunked else head.content_length
 
 
 class Answer(NamedTuple):
@@ -20,13 +27,7 @@ class Answer(NamedTuple):
     rest: bytes  # of the body, so far
     origin: tuple[Any, ...]
     method: str
-
-    @property
-    def body_length(self) -> int | None:
-        """How many bytes of body there are, None where only reading tells."""
-        if not self.head.has_body(self.method):
-            return 0
-        return None if self.head.chunked else self.head.content_length
+    body_length: int | None  # bytes, None where only reading tells
 
     @property
     def shape(self) -> Shape:
@@ -53,7 +54,9 @@ class Answer(NamedTuple):
 
     def _end(self) -> int | None:
         """Return where in ``rest`` the body ends, None where that cannot be told yet."""
-        return wire.chunked_end(self.rest) if self.is_chunked else self.body_length
+        if self.body_length is None and self.is_chunked:
+            return wire.chunked_end(self.rest)
+        return self.body_length
 
     @property
     def is_chunked(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from . import wire
-from .answer import Answer
+from .answer import Answer, body_length
 from .connection import (
     ConnectFailed,
     Connection,
@@ -215,7 +215,7 @@ class Transport:
             error.ip = connection.ip  # type: ignore[attr-defined]  # for the row: what was connected to
             raise
         connection.uses += 1
-        return Answer(head, connection, reader.rest, origin, method)
+        return Answer(head, connection, reader.rest, origin, method, body_length(head, method))
 
     def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
         """Read to the end of the body; False, and the connection closed, where that does not come soon."""
