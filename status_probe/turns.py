@@ -219,7 +219,11 @@ class Turns(Generic[Task]):
         if until > now:
             self._sleep(host, until)
         else:
-            del self._hosts[host.name]
+            self._forget(host)
+
+    def _forget(self, host: Host[Task]) -> None:
+        host.wakes = -inf  # it may be among the sleepers, and another host of its name may come
+        del self._hosts[host.name]
 
     def _sleep(self, host: Host[Task], until: float) -> None:
         if host.wakes != until:
@@ -236,7 +240,7 @@ class Turns(Generic[Task]):
         if host.not_before > now or host.newer or host.older or host.out or host.deferred:
             self._place(host, now)
         else:
-            del self._hosts[host.name]  # it rested, and long enough
+            self._forget(host)  # it rested, and long enough
 
     def _bring_back(self, now: float) -> None:
         """Give deferred tasks that are due to their hosts, until one can be taken."""

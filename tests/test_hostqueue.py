@@ -306,6 +306,30 @@ def test_a_pace_slows_down_from_the_second_complaint_and_recovers_by_steps() -> 
     assert normal.slower(3).faster(normal) is normal
 
 
+def test_a_host_that_recovered_and_was_forgotten_may_come_again(clock: Clock) -> None:
+    """Its old self among the sleepers takes nothing of the new one along when its time comes."""
+    tasks = make(clock=clock, per_host=2, longest_gap=10)
+
+    def finish(name: str, tell: Callable[[str], None]) -> None:
+        put(tasks, name)
+        [task] = take(tasks)
+        tell(name)
+        tasks.done(task)
+
+    finish("a", tasks.slow_down)  # it rests, and is remembered
+    finish("a", tasks.recover)  # it is as it was before, and is forgotten
+    put(tasks, "aaa")  # it is new
+    out = take(tasks)
+    clock.now += 20
+    out += take(tasks)
+    for task in out[:2]:
+        tasks.done(task)
+    out += take(tasks)
+    assert hosts(out) == "aaa"
+    tasks.done(out[2])
+    assert tasks.unfinished_tasks == 0
+
+
 def test_a_slow_pace_is_never_faster_than_the_normal_one() -> None:
     """A delay that was asked for stays the least gap, even if it is above the longest."""
     normal = Pace(2, 10)
