@@ -61,6 +61,7 @@ class HostQueue(queue.Queue[Task]):
         self._host_of = host_of
         self._turns: Turns[Task] = Turns(Pace(per_host, delay), longest_gap)
         self._interval = 1 / rate if rate else 0.0
+        self._is_spaced = bool(rate or delay)  # whether two requests of one task need a turn each
         self._next_start = -inf  # of any task, by the rate
         self._paused_until = -inf
         self._slow: set[Hashable] = set()  # hosts that complained and have not recovered; read without the lock
@@ -118,6 +119,23 @@ class HostQueue(queue.Queue[Task]):
             self._turns.defer(name, task, self._clock() + delay)
             self.unfinished_tasks += 1
             self._signal()
+
+    def put_begun(self, task: Task) -> None:
+        """Put *task*, which goes on with what another began, before those of its host, whatever maxsize says.
+
+        Call it before done() of the other.  Raises ShutDown if the queue has been shut down.
+        """
+        name = self._host_of(task)
+        with self.mutex:
+            if self.is_shutdown:
+                raise ShutDown
+            self._turns.add_begun(name, task, self._clock())
+            self.unfinished_tasks += 1
+            self._signal()
+
+    def may_go_on(self, host: Hashable) -> bool:
+        """Whether a task of *host* that is out may ask it again in the same turn, as nothing spaces requests now."""
+        return not (self._is_spaced or self._paused_until != -inf or host in self._slow)
 
     def done(self, task: Task) -> None:
         """Free the turn of *task*, and count it as task_done does.  Raises ValueError if no such task is out."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import codes
-from .connection import Limits
+from .chain import Chain, Stopwatch
 from .failures import Failure, classify, is_passing
-from .records import Attempt, Hop, Outcome, Result, Target
+from .records import Asking, Attempt, Hop, Outcome, Result, Target
 from .session import HeaderLines, Request, Session
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
 from .wire import Head
@@ -31,7 +31,6 @@ log = logging.getLogger("status_probe")
 _BLANKS = "\t\n\f\r "  # what browsers strip: U+00A0 belongs to the address
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
-_CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
 _NO_TLS_THERE = frozenset({
     Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.CONNECTION_LOST,
 })  # fmt: skip
@@ -56,42 +55,7 @@ class ProbeOptions(NamedTuple):
     own_fields: Mapping[str, str] = {}  # the user's, sent to the listed URL's origin only
 
 
-class _Chain:
-    """The way of one request and the redirects that follow it."""
-
-    def __init__(self, method: str, url: Url) -> None:
-        self.method = method
-        self.url = url  # asked now, or next
-        self.start = url
-        self.hops: list[Hop] = []  # answered, oldest first
-        self.head: Head | None = None  # of the last answer
-        self.ip = ""
-        self.failure: Failure | None = None
-        self.asked = 0
-        self.elapsed = 0.0  # seconds until the last answer's head, or the failure
-        self.waited = 0.0  # of these, on our own account
-        self.cookies: ChainCookies | None = None
-        self.seen: set[tuple[str, str]] = set()
-
-    @property
-    def status(self) -> int | None:
-        return self.hops[-1].status if self.hops else None
-
-    @property
-    def outcome(self) -> Outcome:
-        if self.failure:
-            return self.failure.outcome
-        return _CLASSES.get((self.status or 0) // 100, Outcome.NONSTANDARD)
-
-    @property
-    def text(self) -> str:
-        """The redirect_chain column; a hop that was asked and gave no answer is named last, without a code."""
-        if self.asked < 2:
-            return ""
-        shown = [f"{hop.status} {hop.url}" for hop in self.hops]
-        if self.asked > len(self.hops):
-            shown.append(self.url.shown)
-        return " -> ".join(shown)
+_Steps = Generator[str, None, Chain]
 
 
 class Probe:
@@ -104,65 +68,77 @@ class Probe:
         self._all_fields = HeaderLines({**options.fields, **options.own_fields})
 
     def __call__(self, target: Target, attempts: int = 1) -> Attempt:
-        """Return what *target* answers; *attempts* counts this one."""
-        began = time.monotonic()
+        """Return what *target* answers, without a pause before any redirect; *attempts* counts this one."""
+        asking = self.asking(target, attempts)
+        try:
+            while True:
+                next(asking)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def asking(self, target: Target, attempts: int = 1) -> Asking:
+        """Ask *target*, as the caller lets it go on from one host to the next, and return what it answers."""
+        watch = Stopwatch(self._options.connect_timeout, self._options.read_timeout, self._options.max_time)
         try:
             if target.fault:
                 raise InvalidURL(target.fault)
-            chain = self._ask_schemes(target.url, began)
+            chain = yield from self._ask_schemes(target.url, watch)
         except InvalidURL as error:
-            chain = _Chain("", Url("http", "", 80, "/"))
+            chain = Chain("", Url("http", "", 80, "/"))
             chain.failure = Failure(Outcome.INVALID_URL, str(error))
         except Exception as error:
             log.exception("internal error at %s", redact(target.url))
-            chain = _Chain("", Url("http", "", 80, "/"))
+            chain = Chain("", Url("http", "", 80, "/"))
             chain.failure = Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}")
-            chain.elapsed = time.monotonic() - began
+            chain.elapsed = watch.spent
         return self._attempt(target, chain, attempts)
 
-    def _ask_schemes(self, text: str, began: float) -> _Chain:
+    def _ask_schemes(self, text: str, watch: Stopwatch) -> _Steps:
         """Ask with the scheme listed; where there is none, https first, and http where that cannot be connected."""
         default = self._options.default_scheme
-        chain = self._ask_methods(parse_url(text, "https" if default == "auto" else default), began)
-        if chain.asked > 1 or not _cannot_do_tls(chain) or self._options.default_scheme != "auto" or has_scheme(text):
+        chain = yield from self._ask_methods(parse_url(text, "https" if default == "auto" else default), watch)
+        if chain.asked > 1 or not _cannot_do_tls(chain) or default != "auto" or has_scheme(text):
             return chain
-        return self._ask_methods(parse_url(text, "http"), began)
+        url = parse_url(text, "http")
+        yield from watch.turn(url)
+        return (yield from self._ask_methods(url, watch))
 
-    def _ask_methods(self, url: Url, began: float) -> _Chain:
+    def _ask_methods(self, url: Url, watch: Stopwatch) -> _Steps:
         """Ask by the method wanted; for auto by HEAD, and by GET where that did not settle it, within the same time."""
-        options = self._options
-        limits = Limits(options.connect_timeout, options.read_timeout, options.max_time, began + options.max_time)
-        if options.method != "auto":
-            return self._follow(_Chain(options.method.upper(), url), limits, began)
-        chain = self._follow(_Chain("HEAD", url), limits, began)
+        if self._options.method != "auto":
+            return (yield from self._follow(Chain(self._options.method.upper(), url), watch))
+        chain = yield from self._follow(Chain("HEAD", url), watch)
         settled = chain.outcome in _METHOD_MATTERS_NOT if chain.failure else (chain.status or 0) < 400
-        if settled or time.monotonic() >= limits.deadline:
+        if settled or time.monotonic() >= watch.limits.deadline:
             return chain
-        return self._follow(_Chain("GET", url), limits, began)
+        yield from watch.turn(url)
+        return (yield from self._follow(Chain("GET", url), watch))
 
-    def _follow(self, chain: _Chain, limits: Limits, began: float) -> _Chain:
-        while chain.failure is None:
+    def _follow(self, chain: Chain, watch: Stopwatch) -> _Steps:
+        while True:
             cookie = chain.cookies.header(chain.url) if chain.cookies else ""
             try:
-                location = self._ask(chain, cookie, limits, began)
+                location = self._ask(chain, cookie, watch)
             except Exception as error:
                 chain.failure = classify(error)
                 chain.ip = getattr(error, "ip", "") or chain.ip
-                chain.elapsed = time.monotonic() - began
-                break
+                chain.elapsed = watch.spent
+                return chain
             if location is None:
-                break
+                return chain
             chain.failure = self._lead_on(chain, location, cookie)
-        return chain
+            if chain.failure:
+                return chain
+            yield from watch.turn(chain.url)
 
-    def _ask(self, chain: _Chain, cookie: str, limits: Limits, began: float) -> str | None:
+    def _ask(self, chain: Chain, cookie: str, watch: Stopwatch) -> str | None:
         """Ask the chain's URL and note the answer; return where it leads, None where it ends."""
         request = Request.of(chain.method, chain.url, self._fields_for(chain, cookie))
         chain.asked += 1
-        response = self._session.send(request, stream=True, timeout=limits, proxies={})
+        response = self._session.send(request, stream=True, timeout=watch.limits, proxies={})
         answer = response.answer  # type: ignore[attr-defined]
         chain.waited += answer.connection.waited
-        chain.elapsed = time.monotonic() - began - chain.waited
+        chain.elapsed = watch.spent - chain.waited
         head = chain.head = answer.head
         chain.ip = answer.connection.ip
         chain.hops.append(Hop(head.status, chain.url.shown))
@@ -172,7 +148,7 @@ class Probe:
         response.close()
         return location
 
-    def _fields_for(self, chain: _Chain, cookie: str) -> HeaderLines:
+    def _fields_for(self, chain: Chain, cookie: str) -> HeaderLines:
         """The user's own headers and credentials go to the origin they were given for only."""
         at_home = chain.url.origin == chain.start.origin
         fields = self._all_fields if at_home else self._fields
@@ -191,7 +167,7 @@ class Probe:
             return None
         return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
 
-    def _lead_on(self, chain: _Chain, location: str, asked_with: str) -> Failure | None:
+    def _lead_on(self, chain: Chain, location: str, asked_with: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""
         chain.seen.add((chain.url.text, asked_with))
         shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
@@ -210,7 +186,7 @@ class Probe:
         chain.url = following
         return None
 
-    def _attempt(self, target: Target, chain: _Chain, attempts: int) -> Attempt:
+    def _attempt(self, target: Target, chain: Chain, attempts: int) -> Attempt:
         head, failure = chain.head, chain.failure
         outcome, status, lang = chain.outcome, chain.status, self._options.lang
         cause = failure.cause if failure else ""
@@ -251,7 +227,7 @@ def _words(
     return codes.meaning(status, outcome, lang), hint, verdict
 
 
-def _cannot_do_tls(chain: _Chain) -> bool:
+def _cannot_do_tls(chain: Chain) -> bool:
     """Whether there is no TLS to be had; a certificate that is not valid is there, and visitors are warned of it."""
     failure = chain.failure
     if failure is None or chain.hops:
@@ -259,7 +235,7 @@ def _cannot_do_tls(chain: _Chain) -> bool:
     return failure.outcome in _NO_TLS_THERE or failure.cause in ("plain_http", "handshake_refused")
 
 
-def _cookies_of(chain: _Chain) -> ChainCookies:
+def _cookies_of(chain: Chain) -> ChainCookies:
     from .cookies import ChainCookies  # few chains set any
 
     cookies = chain.cookies or ChainCookies()

@@ -6,10 +6,11 @@ NamedTuple is built three times as fast as a frozen dataclass.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "Attempt", "Hop", "Outcome", "Result", "Target"]
+__all__ = ["COLUMNS", "Asking", "Attempt", "Hop", "Outcome", "Result", "Target"]
 
 
 class Outcome(str, Enum):
@@ -108,3 +109,8 @@ class Attempt(NamedTuple):
     result: Result
     passing: bool = False  # a failure that may be gone in a moment
     retry_after: str = ""  # the header as sent
+
+
+# An attempt under way: before each request but its first it yields the host to be asked, name and port.  It is to be
+# gone on with when that host may be asked, on any thread; the time until then is not the attempt's.
+Asking = Generator[str, None, Attempt]

@@ -94,7 +94,7 @@ class Run:
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)
         self.workers = Workers(
-            self._probe,
+            self._probe.asking,
             self._queue,
             count=fit_to_limits(options.workers)[0],
             retries=RetryPolicy(options.retries, options.retry_wait, options.max_retry_wait),

@@ -11,6 +11,8 @@ A deferred task waits outside its host, in a heap by time.  It comes back when i
 taken, so what failed in passing gets its second look late rather than early; after the last fresh task that
 means at once.
 
+A task that is begun, a redirect's next hop, comes before its host's others, and brings its host to the front.
+
 Every operation is O(log n), whatever the number of tasks and hosts, and mostly O(1).
 """
 
@@ -40,12 +42,13 @@ class Host(Generic[Task]):
     """
 
     __slots__ = (
-        "asked", "deferred", "in_line", "name", "newer", "not_before", "older", "out", "pace", "wakes",
+        "asked", "begun", "deferred", "in_line", "name", "newer", "not_before", "older", "out", "pace", "wakes",
     )  # fmt: skip
 
     def __init__(self, name: Hashable, pace: Pace) -> None:
         self.name = name
         self.pace = pace
+        self.begun: deque[Task] | None = None  # tasks that come before all others; few hosts ever have one
         self.newer: list[Task] = []  # tasks in order
         self.older: list[Task] = []  # tasks before those, in reverse order
         self.out = 0  # tasks taken and not done
@@ -58,7 +61,14 @@ class Host(Generic[Task]):
     def may_be_asked(self, now: float) -> bool:
         return self.out < self.pace.at_once and self.not_before <= now
 
+    @property
+    def tasks(self) -> int:
+        """How many may be taken from here."""
+        return len(self.newer) + len(self.older) + len(self.begun or ())
+
     def next_task(self) -> Task:
+        if self.begun:
+            return self.begun.popleft()
         if not self.older:
             self.older, self.newer = self.newer, self.older
             self.older.reverse()
@@ -93,6 +103,15 @@ class Turns(Generic[Task]):
             return False
         self._place(host, now)
         return True
+
+    def add_begun(self, name: Hashable, task: Task, now: float) -> None:
+        """Put *task* before those of its host that are not begun, and the host before others if it is in no line."""
+        host = self._host(name)
+        host.begun = host.begun or deque()
+        host.begun.append(task)
+        self.held += 1
+        if not host.in_line:
+            self._place(host, now)
 
     def defer(self, name: Hashable, task: Task, due: float) -> None:
         """Let *task* come back at *due*, or later."""
@@ -144,7 +163,7 @@ class Turns(Generic[Task]):
             held.clear()
         self._hosts = {name: host for name, host in self._hosts.items() if host.out}
         for host in self._hosts.values():
-            host.newer, host.older, host.deferred, host.in_line, host.wakes = [], [], 0, False, -inf
+            host.newer, host.older, host.begun, host.deferred, host.in_line, host.wakes = [], [], None, 0, False, -inf
 
     # What is learned of a host
 
@@ -187,7 +206,7 @@ class Turns(Generic[Task]):
     def held_back(self, now: float) -> list[tuple[Hashable, float, int]]:
         """Return (host, until, tasks) of each host that has tasks and may not be asked yet, in no order."""
         hosts = [host for host in self._hosts.values() if host.not_before > now]
-        rows = [(host.name, host.not_before, len(host.newer) + len(host.older) + host.deferred) for host in hosts]
+        rows = [(host.name, host.not_before, host.tasks + host.deferred) for host in hosts]
         return [row for row in rows if row[2]]
 
     # A host's states
@@ -201,14 +220,14 @@ class Turns(Generic[Task]):
     def _place(self, host: Host[Task], now: float) -> None:
         """Let *host*, which is not in line now, stand in line, sleep, be busy or rest."""
         host.in_line = False
-        if host.newer or host.older:
+        if host.newer or host.older or host.begun:
             if host.out >= host.pace.at_once:
                 return
             if host.not_before > now:
                 self._sleep(host, host.not_before)
             else:
                 host.in_line = True
-                self.line.append(host)
+                (self.line.appendleft if host.begun else self.line.append)(host)
         elif not host.out and not host.deferred:
             self._rest(host, now)
 
@@ -237,7 +256,7 @@ class Turns(Generic[Task]):
         host.wakes = -inf
         if host.in_line:
             return
-        if host.not_before > now or host.newer or host.older or host.out or host.deferred:
+        if host.not_before > now or host.tasks or host.out or host.deferred:
             self._place(host, now)
         else:
             self._forget(host)  # it rested, and long enough

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .failures import RetryPolicy
 from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
-from .records import Attempt, Result, Target
+from .records import Asking, Attempt, Result, Target
 
 __all__ = ["Finished", "Task", "Workers"]
 
@@ -29,14 +29,22 @@ _PUSHED_BACK = frozenset({429, 503})
 
 
 class Task:
-    """A target on its way through the queue."""
+    """A target on its way through the queue, from host to host where it redirects."""
 
-    __slots__ = ("attempts", "host", "target")
+    __slots__ = ("asking", "attempts", "home", "host", "target")
 
-    def __init__(self, target: Target, host: str) -> None:
+    def __init__(self, target: Target, host: str, attempts: int = 0) -> None:
         self.target = target
-        self.host = sys.intern(host)  # name and port: what limits are about; a hundred thousand may be held
-        self.attempts = 0  # that counted
+        self.home = self.host = sys.intern(host)  # name and port: what limits are about; 100,000 may be held
+        self.attempts = attempts  # that count, this one included once it is begun
+        self.asking: Asking | None = None  # once begun
+
+    def moved(self, host: str) -> Task:
+        """Return the rest of this task at *host*."""
+        task = Task(self.target, self.home, self.attempts)
+        task.host = sys.intern(host)
+        task.asking = self.asking
+        return task
 
 
 class Finished(NamedTuple):
@@ -50,13 +58,13 @@ class Finished(NamedTuple):
 class Workers:
     """*count* threads that take tasks from *queue* and put what came of them on *results*.
 
-    *probe* is called with a target and the number of this attempt, and never raises.  *outage* tells failures of our
+    *probe* is called with a target and the number of this attempt, and raises nothing.  *outage* tells failures of our
     own network from dead hosts, None does without.
     """
 
     def __init__(
         self,
-        probe: Callable[[Target, int], Attempt],
+        probe: Callable[[Target, int], Asking],
         queue: HostQueue[Task],
         *,
         count: int,
@@ -157,29 +165,45 @@ class Workers:
             pass  # the end
 
     def _do(self, task: Task) -> None:
-        """Ask once; put the task back or hand on its row."""
+        """Go on with a task as far as its host goes; then move it, put it back or hand on its row."""
         began = time.monotonic()
-        task.attempts += 1
-        attempt = self._probe(task.target, task.attempts)
+        if task.asking is None:
+            task.attempts += 1
+            task.asking = self._probe(task.target, task.attempts)
+        try:
+            host = next(task.asking)
+            while host == task.host and self._queue.may_go_on(host):
+                host = next(task.asking)
+            self._move(task, host)
+        except StopIteration as end:
+            self._end(task, end.value, began)
+        except ShutDown:
+            pass  # stopped; the line is asked again when the run is resumed
+
+    def _move(self, task: Task, host: str) -> None:
+        if host != task.host:
+            self._queue.recover(task.host)
+        self._queue.put_begun(task.moved(host))
+
+    def _end(self, task: Task, attempt: Attempt, began: float) -> None:
         try:
             if self._put_back(task, attempt, began):
                 return
         except ShutDown:
-            return  # stopped; the line is asked again when the run is resumed
+            return
         except Exception:
             log.exception("internal error")  # the row is there; only another attempt is not
         self._hand_on(Finished(task.target, attempt.result))
 
     def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
         if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
-            task.attempts -= 1
-            self._queue.defer(task, SPOILED_SECONDS)
+            self._queue.defer(Task(task.target, task.home, task.attempts - 1), SPOILED_SECONDS)
             return True
         self._mind_host(task.host, attempt)
         delay = self._retries.delay(attempt) if attempt.passing else None
         if delay is None:
             return False
-        self._queue.defer(task, delay)
+        self._queue.defer(Task(task.target, task.home, task.attempts), delay)
         return True
 
     def _mind_host(self, host: str, attempt: Attempt) -> None:

@@ -287,6 +287,72 @@ def test_pause_keeps_back_all_until_it_ends(clock: Clock) -> None:
     assert hosts(take(tasks)) == "bc"
 
 
+# Tasks that are begun
+
+
+def test_what_is_begun_comes_first(clock: Clock) -> None:
+    """The rest of a task comes before what its host holds, and before other hosts, in the order it was put."""
+    tasks = make(clock=clock, per_host=1)
+    put(tasks, "abbc")
+    out = take(tasks, 1)
+    for number in (100, 101):
+        tasks.put_begun(Task("d", number))
+    tasks.done(out[0])
+    taken = take(tasks)
+    assert hosts(taken) == "dbc"
+    assert taken[0].number == 100
+    tasks.put_begun(Task("b", 102))
+    tasks.done(taken[1])
+    assert [task.number for task in take(tasks)] == [102]
+    assert tasks.qsize() == 2  # another one of d, and of b
+
+
+def test_what_is_begun_keeps_the_limits_of_its_host(clock: Clock) -> None:
+    """It waits for a turn, a delay, a hold and a pause like any other."""
+    tasks = make(clock=clock, per_host=1, delay=5)
+    put(tasks, "a")
+    first = take(tasks)[0]
+    tasks.put_begun(Task("a", 1))
+    assert take(tasks) == []
+    tasks.done(first)
+    assert take(tasks) == []
+    clock.now += 5
+    tasks.hold("a", 2)
+    assert take(tasks) == []
+    clock.now += 2
+    tasks.pause(2)
+    assert take(tasks) == []
+    tasks.resume()
+    assert hosts(take(tasks)) == "a"
+
+
+def test_a_task_goes_on_in_its_turn_only_where_nothing_spaces_requests(clock: Clock) -> None:
+    """A delay, a rate, a pause or a complaint of the host means another turn."""
+    assert make(clock=clock).may_go_on("a")
+    assert not make(clock=clock, delay=1).may_go_on("a")
+    assert not make(clock=clock, rate=1).may_go_on("a")
+    tasks = make(clock=clock)
+    tasks.slow_down("a")
+    assert not tasks.may_go_on("a")
+    assert tasks.may_go_on("b")
+    tasks.pause(1)
+    assert not tasks.may_go_on("b")
+
+
+def test_join_waits_for_what_is_begun_and_an_immediate_shutdown_drops_it() -> None:
+    """Its count is kept as that of a task that is put."""
+    tasks = make()
+    put(tasks, "a")
+    first = tasks.get()
+    tasks.put_begun(Task("b"))
+    tasks.done(first)
+    assert tasks.unfinished_tasks == 1
+    tasks.shutdown(immediate=True)
+    assert (tasks.unfinished_tasks, tasks.qsize()) == (0, 0)
+    with pytest.raises(ShutDown):
+        tasks.put_begun(Task("b"))
+
+
 # Slow hosts
 
 

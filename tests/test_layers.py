@@ -16,7 +16,7 @@ FLOORS = (
     "addresses arguments cells connection outfile tally turns urls",
     "again cookies dial hostqueue names pool progress proxies repeats resume sources summary",
     "answer failures outage report tunnels",
-    "transport workers",
+    "chain transport workers",
     "session",
     "options probe",
     "plan run",
@@ -28,7 +28,7 @@ DOORS = {"__init__": {"library", "records"}, "__main__": {"cli"}, "demo": set[st
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 NETWORK = {
-    "answer", "connection", "cookies", "dial", "failures", "probe", "session", "tls", "transport", "tunnels",
+    "answer", "chain", "connection", "cookies", "dial", "failures", "probe", "session", "tls", "transport", "tunnels",
     "unreachable",
 }  # fmt: skip
 # What only some rooms may import.

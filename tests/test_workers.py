@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import random
 import threading
@@ -17,7 +18,7 @@ from status_probe.failures import RetryPolicy
 from status_probe.hostqueue import HostQueue
 from status_probe.netwatch import NetworkWatch
 from status_probe.outage import Outage
-from status_probe.records import Attempt, Outcome, Result, Target
+from status_probe.records import Asking, Attempt, Outcome, Result, Target
 from status_probe.workers import Finished, Task, Workers
 
 LIMIT = 10.0  # seconds
@@ -34,16 +35,27 @@ def tasks(count: int, hosts: int = 7) -> list[Task]:
     return [Task(Target(n, n + 1, f"http://h{n % hosts}/{n}"), f"h{n % hosts}") for n in range(count)]
 
 
+def in_one_go(probe: Callable[[Target, int], Attempt]) -> Callable[[Target, int], Asking]:
+    """Return an Asking of one request."""
+
+    def asking(target: Target, number: int) -> Asking:
+        yield from ()
+        return probe(target, number)
+
+    return asking
+
+
 class Group:
     """Workers over *probe*, started and joined by ``with``."""
 
-    def __init__(self, probe: Callable[[Target, int], Attempt], given: Iterable[Any], **keywords: Any) -> None:
+    def __init__(self, probe: Callable[[Target, int], Any], given: Iterable[Any], **keywords: Any) -> None:
         self.queue: HostQueue[Task] = HostQueue(0, host_of=attrgetter("host"), longest_gap=0.01)
+        asking = probe if inspect.isgeneratorfunction(probe) else in_one_go(probe)
         policy = RetryPolicy(keywords.pop("retries", 1), 0.001, keywords.pop("longest", 0.01))
         if "longest_pause" in keywords:
             watch = NetworkWatch(keywords.pop("longest_pause"))
             keywords["outage"] = Outage(watch, self.queue, lambda _: False)
-        self.workers = Workers(probe, self.queue, count=keywords.pop("count", 8), retries=policy, **keywords)
+        self.workers = Workers(asking, self.queue, count=keywords.pop("count", 8), retries=policy, **keywords)
         self._given = given
 
     def __enter__(self) -> Group:  # noqa: PYI034 - Self is 3.11's
@@ -181,6 +193,36 @@ def test_a_host_that_asks_for_time_is_held_back() -> None:
     first = asked[0][1]
     others = {url: moment - first for url, moment in asked[1:]}
     assert {url for url, seconds in others.items() if seconds > 0.29} == {"http://h0/0", "http://h0/2", "http://h0/4"}
+
+
+def test_a_task_moves_with_its_host() -> None:
+    """What is begun goes on at the hosts it names, within their limits, and comes out once."""
+    at_once: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def visit(host: str) -> None:
+        with lock:
+            at_once[host] += 1
+            most[host] = max(most[host], at_once[host])
+        time.sleep(0.0005)
+        with lock:
+            at_once[host] -= 1
+
+    def asking(target: Target, number: int) -> Asking:
+        visit(f"h{target.number % 7}")
+        for hop in range(target.number % 4):
+            host = f"h{(target.number + hop) % 7}"
+            yield host
+            visit(host)
+        return attempt(target, number, 503 if target.number % 5 == 0 and number == 1 else 200)
+
+    with Group(asking, tasks(700)) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(700))
+    assert {each.result.attempts for each in finished if each.target.number % 5 == 0} == {2}
+    assert set(at_once.values()) == {0}
+    assert max(most.values()) <= 4
 
 
 def test_a_list_that_breaks_off_is_told_behind_its_rows() -> None:

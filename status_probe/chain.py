@@ -1,0 +1,87 @@
+"""What is known of an attempt on its way: the answers so far, and the time they took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .connection import Limits
+from .failures import Failure
+from .records import Hop, Outcome
+from .urls import Url
+from .wire import Head
+
+if TYPE_CHECKING:
+    from .cookies import ChainCookies
+
+__all__ = ["Chain", "Stopwatch"]
+
+_CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
+
+
+class Stopwatch:
+    """The time of an attempt, which does not run while its next host may not be asked yet."""
+
+    __slots__ = ("began", "limits")
+
+    def __init__(self, connect: float, read: float, total: float) -> None:
+        self.began = time.monotonic()
+        self.limits = Limits(connect, read, total, self.began + total)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the attempt so far."""
+        return time.monotonic() - self.began
+
+    def turn(self, url: Url) -> Iterator[str]:
+        """Yield the host of *url*, and leave out the time until it may be asked."""
+        left = time.monotonic()
+        yield url.host_key
+        away = time.monotonic() - left
+        self.began += away
+        self.limits = self.limits._replace(deadline=self.limits.deadline + away)
+
+
+class Chain:
+    """The way of one request and the redirects that follow it."""
+
+    __slots__ = (
+        "asked", "cookies", "elapsed", "failure", "head", "hops", "ip", "method", "seen", "start", "url", "waited",
+    )  # fmt: skip
+
+    def __init__(self, method: str, url: Url) -> None:
+        self.method = method
+        self.url = url  # asked now, or next
+        self.start = url
+        self.hops: list[Hop] = []  # answered, oldest first
+        self.head: Head | None = None  # of the last answer
+        self.ip = ""
+        self.failure: Failure | None = None
+        self.asked = 0
+        self.elapsed = 0.0  # seconds until the last answer's head, or the failure
+        self.waited = 0.0  # of these, on our own account
+        self.cookies: ChainCookies | None = None
+        self.seen: set[tuple[str, str]] = set()
+
+    @property
+    def status(self) -> int | None:
+        """The last code received."""
+        return self.hops[-1].status if self.hops else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        if self.failure:
+            return self.failure.outcome
+        return _CLASSES.get((self.status or 0) // 100, Outcome.NONSTANDARD)
+
+    @property
+    def text(self) -> str:
+        """The redirect_chain column; a hop that was asked and gave no answer is named last, without a code."""
+        if self.asked < 2:
+            return ""
+        shown = [f"{hop.status} {hop.url}" for hop in self.hops]
+        if self.asked > len(self.hops):
+            shown.append(self.url.shown)
+        return " -> ".join(shown)
