@@ -27,7 +27,7 @@ from .workers import Finished, Task, Workers
 __all__ = ["Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
-LONGEST_GAP = 4.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
+LONGEST_GAP = 2.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
 
