@@ -82,7 +82,8 @@ class Url(NamedTuple):
         """The whole URL with the user's name, and ``***`` for the password."""
         if self.username is None:
             return self.text
-        user = _escape(self.username, _NOT_IN_USERINFO) + ("" if self.password is None else ":***")
+        name, colon, _ = self.username.partition(":")  # one that was written as %3A may hide a password
+        user = _escape(name, _NOT_IN_USERINFO) + (":***" if colon or self.password is not None else "")
         return self.text.replace("://", f"://{user}@", 1)
 
     @property
@@ -164,7 +165,7 @@ _PASSWORD = re.compile(
     r"""(
         (?: https?:[/\\]* | [/\\]{2}
           | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): ) )
-        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) [^\s/?#\\:]* :
+        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) (?: [^\s/?#\\:%] | %(?!3A) )* (?: : | %3A )
     )
     (?! [0-9]{0,5} (?: [/?#\\\s] | \Z) )
     (?: [^/?#\\\r\n]{0,2000}@ | \S{0,2000}@ )

@@ -318,6 +318,8 @@ def test_location_is_utf8_else_latin1() -> None:
     ("text", "redacted"),
     [
         ("http://u:pw@h/", "http://u:***@h/"),
+        ("http://u%3Apw@h/", "http://u%3A***@h/"),
+        ("u%3apw@h/x", "u%3a***@h/x"),
         ("http://u:p@ss@h/", "http://u:***@h/"),
         ("http://bob@x.y:pw@h/", "http://bob@x.y:***@h/"),
         ("http://:pw@h/", "http://:***@h/"),
