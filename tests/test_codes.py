@@ -492,4 +492,5 @@ def test_import_leaves_the_long_texts_alone() -> None:
     command = [sys.executable, "-c", program, str(Path(codes.__file__).parents[1])]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     loaded = {name.removeprefix("status_probe.codes") for name in run.stdout.split()}
+    loaded -= {"annotationlib", "ast", "_ast"}  # which a NamedTuple loads since 3.14
     assert loaded == {"__future__", "", ".bots", ".hints", ".outcomes", ".statuses", ".text", ".verdicts"}
