@@ -67,10 +67,7 @@ class Outage:
         self._ended.set()
 
     def _obey(self, verdict: Verdict) -> None:
-        if verdict.resume:
-            self._queue.resume()
-        if verdict.pause:
-            self._queue.pause(verdict.pause)
+        self._hold_queue(verdict)
         if verdict.check:
             with self._lock:
                 if self._checking:
@@ -78,18 +75,22 @@ class Outage:
                 self._checking = True
             threading.Thread(target=self._check, args=(verdict,), name="network check", daemon=True).start()
 
+    def _hold_queue(self, verdict: Verdict) -> None:
+        if verdict.resume:
+            self._queue.resume()
+        if verdict.pause:
+            self._queue.pause(verdict.pause)
+            if not self._watch.down:  # an answer on another thread ended the suspicion before the queue was paused
+                self._queue.resume()
+
     def _check(self, verdict: Verdict) -> None:
         """Try hosts that answered earlier, at the end of each pause, until one can be reached or patience ends."""
+        hosts = verdict.check
         while verdict.pause and not self._ended.wait(verdict.pause) and self._watch.down:
             began = time.monotonic()
-            reached = next((host for host in verdict.check if self._reach(host)), None)
+            reached = next((host for host in hosts if self._reach(host)), None)
             sign = Sign.UNREACHED if reached is None else Sign.ALIVE
-            verdict = self._watch.ended(verdict.check[0] if reached is None else reached, sign, began)
-            if verdict.resume:
-                self._queue.resume()
-            if verdict.pause:
-                self._queue.pause(verdict.pause)
-            if not verdict.check:
-                break
+            verdict = self._watch.ended(hosts[0] if reached is None else reached, sign, began)
+            self._hold_queue(verdict)
         with self._lock:
             self._checking = False

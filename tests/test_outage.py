@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Callable, Hashable
+from math import inf
 
 from status_probe.hostqueue import HostQueue
 from status_probe.netwatch import MANY, NetworkWatch
@@ -23,42 +26,78 @@ def suspect(outage: Outage) -> list[bool]:
     return [outage.spoiled(f"dead{n}:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0) for n in range(MANY)]
 
 
-def make_outage(reach: object) -> tuple[Outage, HostQueue[Target]]:
-    queue: HostQueue[Target] = HostQueue(host_of=lambda target: target.url)
-    clock = iter(range(10_000))
-    return Outage(NetworkWatch(0.01, lambda: float(next(clock))), queue, reach), queue  # type: ignore[arg-type]
+def make_outage(
+    reach: Callable[[Hashable], bool], queue: HostQueue[Target] | None = None, *, longest: float = 0.01
+) -> Outage:
+    """Return one whose clock goes on by a millisecond each time it is looked at."""
+    clock = itertools.count(0.0, 0.001)
+    watch = NetworkWatch(longest, lambda: next(clock))
+    return Outage(watch, queue or HostQueue(host_of=lambda target: target.url), reach)
+
+
+def end_of_check() -> None:
+    """Wait for the thread that tries hosts."""
+    for thread in threading.enumerate():
+        if thread.name == "network check":
+            thread.join(5)
 
 
 def test_what_an_outage_spoiled_is_asked_again() -> None:
     """Failures that raise the suspicion, and those of while it lasts, are to be made again."""
-    outage, _ = make_outage(lambda _: True)
+    outage = make_outage(lambda _: True)
     assert all(suspect(outage))
     outage.end()
 
 
 def test_a_host_that_can_be_reached_ends_the_suspicion() -> None:
     """Once a host that answered earlier can be connected to, the run goes on."""
-    reached = threading.Event()
-
-    def reach(host: object) -> bool:
-        reached.set()
-        return host == "alive:80"
-
-    outage, _ = make_outage(reach)
+    is_back = threading.Event()
+    outage = make_outage(lambda host: is_back.wait(5) and host == "alive:80")
     suspect(outage)
     assert outage.suspected
-    assert reached.wait(5)
-    for thread in threading.enumerate():
-        if thread.name == "network check":
-            thread.join(5)
+    is_back.set()
+    end_of_check()
     assert not outage.suspected
+
+
+def test_hosts_are_tried_until_one_can_be_reached() -> None:
+    """A worker that meets the outage while they are tried, and so begins the next pause, does not end that."""
+    tried: list[Hashable] = []
+
+    def reach(host: Hashable) -> bool:
+        tried.append(host)
+        outage.spoiled("dead0:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0)
+        return len(tried) == 3
+
+    outage = make_outage(reach)
+    suspect(outage)
+    end_of_check()
+    assert len(tried) == 3
+    assert not outage.suspected
+
+
+def test_an_answer_beside_the_suspicion_leaves_no_pause() -> None:
+    """What answers after a pause was decided, and before the queue is paused, ends it all the same."""
+
+    class SlowToPause(HostQueue[Target]):
+        def pause(self, seconds: float) -> None:
+            outage.spoiled("alive:80", attempt(Outcome.OK, 200), 0.0)
+            super().pause(seconds)
+
+    queue = SlowToPause(host_of=lambda target: target.url)
+    queue.put(Target(0, 1, "http://a/"))
+    outage = make_outage(lambda _: False, queue, longest=60.0)
+    suspect(outage)
+    outage.end()
+    assert not outage.suspected
+    assert queue.next_due() == -inf
 
 
 def test_the_end_of_a_run_ends_the_check() -> None:
     """A check that waits for the end of a pause does not outlive the run."""
-    queue: HostQueue[Target] = HostQueue(host_of=lambda target: target.url)
-    outage = Outage(NetworkWatch(60.0), queue, lambda _: False)
+    outage = make_outage(lambda _: False, longest=60.0)
     suspect(outage)
+    assert outage.suspected
     outage.end()  # that no thread is left is checked for every test
 
 
