@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ROOT", "Usage", "check", "environment", "ours", "run"]
+__all__ = ["ROOT", "Usage", "check", "environment", "ours", "run", "started"]
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 600.0  # seconds for one run; then something hangs
@@ -39,19 +41,38 @@ def run(command: Sequence[str], folder: Path = ROOT) -> Usage:
     Raises RuntimeError if it fails or hangs.
     """
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, env=environment())
-    watchdog = threading.Timer(LONGEST, process.kill)
-    watchdog.start()
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    finally:
-        watchdog.cancel()
+    with started(command, folder) as process:
+        watchdog = threading.Timer(LONGEST, _kill, [process])
+        watchdog.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        finally:
+            watchdog.cancel()
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"exit status {process.returncode} of {shlex.join(command)}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], folder: Path = ROOT) -> Iterator[subprocess.Popen[bytes]]:
+    """Start *command* in a group of its own, which is killed where the block ends early: by a signal to us, say."""
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, env=environment(), start_new_session=True
+    )
+    try:
+        yield process
+    except BaseException:
+        _kill(process)
+        process.wait(10)
+        raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.killpg(process.pid, signal.SIGKILL)  # curl is started by a process of ours
 
 
 def environment() -> dict[str, str]:

@@ -16,9 +16,9 @@ import contextlib
 import os
 import platform
 import shlex
+import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .bench_peers import PEERS, is_installed
-from .bench_process import ROOT, Usage, check, environment, ours, run
+from .bench_process import ROOT, Usage, check, ours, run, started
 from .bench_profile import print_profile
 from .bench_servers import Sites, address, host_name, make_certificates, open_sites, python_server, silent_port
 
@@ -185,13 +185,13 @@ def _first_request() -> float:
         listener.settimeout(30)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         began = time.perf_counter()
-        command = ours(url, "-q", "--proxy=")
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment()):
+        with started(ours(url, "-q", "--proxy=")) as process:
             connection, _ = listener.accept()
             with connection:
                 connection.recv(4096)
                 took = time.perf_counter() - began
                 connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            process.wait(30)
     return took
 
 
@@ -273,6 +273,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the servers, measure what is wanted, print it."""
     wanted = parse(argv)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so servers end as on Ctrl-C
     with _folder() as folder:
         make_certificates(folder)
         with open_sites(folder, wanted.nginx_workers) as sites:
