@@ -48,8 +48,9 @@ def make_plan(targets: Iterable[Target], options: Options) -> Plan:
         if url is None:
             bad += 1
             continue
-        is_new = hash(url) not in seen
-        seen.add(hash(url))
+        key = hash(("://" in target.url, url))  # as a run has it: a scheme that is listed is not one that is tried
+        is_new = key not in seen
+        seen.add(key)
         if is_new or not options.dedupe:
             hosts[url.host_key] += 1
     requests = hosts.total() if hasattr(hosts, "total") else sum(hosts.values())

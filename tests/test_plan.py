@@ -24,6 +24,13 @@ def test_lines_urls_and_hosts_are_counted() -> None:
     assert make_plan(targets(URLS), Options(dedupe=False)).largest[0] == ("a:80", 4)
 
 
+def test_a_url_without_its_scheme_is_another_one() -> None:
+    """The plan counts what a run asks: a host that is listed with and without a scheme is asked twice."""
+    plan = make_plan(targets(["https://a/", "a", "a/", "HTTPS://a"]), Options())
+    assert plan.distinct == 2
+    assert plan.largest == (("a:443", 2),)
+
+
 @pytest.mark.parametrize(
     ("options", "seconds"),
     [({}, 0.0), ({"delay": 3.0}, 3.0), ({"rate": 0.5}, 8.0), ({"delay": 3.0, "rate": 0.5}, 8.0), ({"delay": 9.0}, 9.0)],
