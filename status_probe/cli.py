@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import io
 import logging
 import sys
@@ -39,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with *argv*, sys.argv's where None, and return its exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
     with Stop(for_good=argv is None) as stop:
-        return _flush_output(_guarded(words, stop))
+        status = _flush_output(_guarded(words, stop))
+    if argv is None:
+        gc.freeze()  # the interpreter, which ends now, would look through all that is left for cycles
+    return status
 
 
 def _guarded(words: list[str], stop: Stop) -> int:
