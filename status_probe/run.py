@@ -176,26 +176,27 @@ class Run:
     def _add(self, batch: list[Pair], finished: Finished) -> None:
         batch.append((finished.target, finished.result))
         if self._repeats and finished.was_asked and (self._repeats.has_waiting or not self.workers.is_fed):
-            batch += self._repeats.settle(self._key(finished.target.url), finished.result)
+            text = finished.target.url
+            batch += self._repeats.settle(self._key(text, self._parse(text)), finished.result)
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
         for target in self._targets:
             known = self._earlier(target) if self._earlier else None
             try:
-                host = "" if target.fault else self._parse(target.url).host_key
+                url = None if target.fault else self._parse(target.url)
             except InvalidURL:
-                host = ""
-            if not host:
+                url = None
+            if url is None:
                 if known is None:
                     yield Finished(target, self._probe(target).result, was_asked=False)
             elif known is None:
-                yield from self._claim(Task(target, host))
+                yield from self._claim(Task(target, url.host_key), url)
             elif self._repeats:
-                self._repeats.preload(self._key(target.url), known)
+                self._repeats.preload(self._key(target.url, url), known)
 
-    def _claim(self, task: Task) -> Iterator[Task | Finished]:
-        claim = self._repeats.claim(task.target, self._key(task.target.url)) if self._repeats else Claim.ASK
+    def _claim(self, task: Task, url: Url) -> Iterator[Task | Finished]:
+        claim = self._repeats.claim(task.target, self._key(task.target.url, url)) if self._repeats else Claim.ASK
         if claim is Claim.ASK:
             yield task
         elif isinstance(claim, Result):
@@ -205,8 +206,8 @@ class Run:
         scheme = self._options.default_scheme
         return parse_url(text, "https" if scheme == "auto" else scheme)
 
-    def _key(self, text: str) -> str:
+    @staticmethod
+    def _key(text: str, url: Url) -> str:
         """Return what is equal for targets that ask the same: a listed scheme is not the same as a default one."""
-        url = self._parse(text)
         key = url.text if url.username is None else repr(url)
         return key if "://" in text else "?" + key
