@@ -76,8 +76,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return ours without proxies and bundles: a plain requests.Session lets them win over its own settings."""
-    return {name: value for name, value in os.environ.items() if not name.lower().endswith(("_proxy", "_bundle"))}
+    """Return ours without proxies and bundles: a plain requests.Session lets them win over its own settings.
+
+    Nor does it say to leave compiled code unsaved: an installed package has its own compiled already.
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.lower().endswith(("_proxy", "_bundle"))}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environ
 
 
 def check(output: Path, urls: Sequence[str], name: str, *, may_fail: bool) -> None:
