@@ -219,8 +219,10 @@ class Transport:
 
     def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
         """Read to the end of the body; False, and the connection closed, where that does not come soon."""
-        soon = limits._replace(deadline=min(limits.deadline, time.monotonic() + DRAIN_SECONDS))
         body, end = answer.rest, answer.body_length
+        if end == len(body):
+            return True  # it came along with the head, as most do
+        soon = limits._replace(deadline=min(limits.deadline, time.monotonic() + DRAIN_SECONDS))
         try:
             while end is None or len(body) < end:
                 if answer.is_chunked:
