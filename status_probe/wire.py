@@ -217,6 +217,8 @@ def _fields(block: bytes) -> dict[str, str]:
 
 def _decode_reason(reason: bytes) -> str:
     """Return the reason phrase as text: ASCII and UTF-8, else GBK (seen on IIS in China), else latin-1."""
+    if reason.isascii():
+        return reason.decode("ascii")
     for encoding in ("utf-8", "gbk"):
         with suppress(UnicodeDecodeError):
             return reason.decode(encoding)
