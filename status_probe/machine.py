@@ -51,11 +51,11 @@ def fit_to_limits(workers: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def on_one_cpu() -> Iterator[None]:
-    """Keep the caller, and the threads it starts, on the CPU it runs on; where the system cannot do so, do nothing.
+    """Keep the caller, and the threads it starts, on one of two CPUs; with more, or on other systems, do nothing.
 
     One thread at a time holds the interpreter's lock.  Spread over two CPUs each hand-over of it wakes a thread on the
-    other one, which is half of what a URL over a kept connection costs.  OpenSSL needs no lock and could use a second
-    CPU, but that gains no more than the hand-overs cost.
+    other one, which is a third of what a URL over a kept connection costs.  OpenSSL needs no lock and could use the
+    second CPU, but that gains no more than the hand-overs cost.  What it would gain with more of them was not measured.
     """
     cpu = _this_cpu() if getattr(sys, "_is_gil_enabled", lambda: True)() else None
     if cpu is None:
@@ -78,4 +78,4 @@ def _this_cpu() -> int | None:
         allowed = os.sched_getaffinity(0)
     except (AttributeError, OSError, ValueError, IndexError):
         return None
-    return cpu if cpu in allowed and len(allowed) > 1 else None
+    return cpu if cpu in allowed and len(allowed) == 2 else None
