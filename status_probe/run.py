@@ -27,6 +27,7 @@ from .workers import Finished, Task, Workers
 __all__ = ["Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
+HOSTS_A_WORKER = 3  # that may be asked now; then the list is not read on, and costs no memory
 LONGEST_GAP = 2.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
@@ -90,6 +91,7 @@ class Run:
             delay=options.delay,
             rate=options.rate,
             longest_gap=min(LONGEST_GAP, options.max_retry_wait),
+            ahead=HOSTS_A_WORKER * options.workers,
         )
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)
@@ -175,9 +177,8 @@ class Run:
 
     def _add(self, batch: list[Pair], finished: Finished) -> None:
         batch.append((finished.target, finished.result))
-        if self._repeats and finished.was_asked and (self._repeats.has_waiting or not self.workers.is_fed):
-            text = finished.target.url
-            batch += self._repeats.settle(self._key(text, self._parse(text)), finished.result)
+        if self._repeats and finished.key and (self._repeats.has_waiting or not self.workers.is_fed):
+            batch += self._repeats.settle(finished.key, finished.result)
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
@@ -189,18 +190,18 @@ class Run:
                 url = None
             if url is None:
                 if known is None:
-                    yield Finished(target, self._probe(target).result, was_asked=False)
+                    yield Finished(target, self._probe(target).result)
             elif known is None:
-                yield from self._claim(Task(target, url.host_key), url)
+                yield from self._claim(Task(target, url.host_key, self._key(target.url, url)))
             elif self._repeats:
                 self._repeats.preload(self._key(target.url, url), known)
 
-    def _claim(self, task: Task, url: Url) -> Iterator[Task | Finished]:
-        claim = self._repeats.claim(task.target, self._key(task.target.url, url)) if self._repeats else Claim.ASK
+    def _claim(self, task: Task) -> Iterator[Task | Finished]:
+        claim = self._repeats.claim(task.target, task.key) if self._repeats else Claim.ASK
         if claim is Claim.ASK:
             yield task
         elif isinstance(claim, Result):
-            yield Finished(task.target, claim, was_asked=False)
+            yield Finished(task.target, claim)
 
     def _parse(self, text: str) -> Url:
         scheme = self._options.default_scheme
@@ -210,4 +211,6 @@ class Run:
     def _key(text: str, url: Url) -> str:
         """Return what is equal for targets that ask the same: a listed scheme is not the same as a default one."""
         key = url.text if url.username is None else repr(url)
+        if key == text:
+            return text  # mostly; it is there already
         return key if "://" in text else "?" + key

@@ -31,17 +31,18 @@ _PUSHED_BACK = frozenset({429, 503})
 class Task:
     """A target on its way through the queue, from host to host where it redirects."""
 
-    __slots__ = ("asking", "attempts", "home", "host", "target")
+    __slots__ = ("asking", "attempts", "home", "host", "key", "target")
 
-    def __init__(self, target: Target, host: str, attempts: int = 0) -> None:
+    def __init__(self, target: Target, host: str, key: str = "", attempts: int = 0) -> None:
         self.target = target
+        self.key = key  # equal for targets that ask the same; for whoever finds repeats
         self.home = self.host = sys.intern(host)  # name and port: what limits are about; 100,000 may be held
         self.attempts = attempts  # that count, this one included once it is begun
         self.asking: Asking | None = None  # once begun
 
     def moved(self, host: str) -> Task:
         """Return the rest of this task at *host*."""
-        task = Task(self.target, self.home, self.attempts)
+        task = Task(self.target, self.home, self.key, self.attempts)
         task.host = sys.intern(host)
         task.asking = self.asking
         return task
@@ -52,7 +53,7 @@ class Finished(NamedTuple):
 
     target: Target
     result: Result
-    was_asked: bool = True  # not copied from a line that asked the same
+    key: str = ""  # of its task; empty for what no task was needed for
 
 
 class Workers:
@@ -193,17 +194,17 @@ class Workers:
             return
         except Exception:
             log.exception("internal error")  # the row is there; only another attempt is not
-        self._hand_on(Finished(task.target, attempt.result))
+        self._hand_on(Finished(task.target, attempt.result, task.key))
 
     def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
         if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
-            self._queue.defer(Task(task.target, task.home, task.attempts - 1), SPOILED_SECONDS)
+            self._queue.defer(Task(task.target, task.home, task.key, task.attempts - 1), SPOILED_SECONDS)
             return True
         self._mind_host(task.host, attempt)
         delay = self._retries.delay(attempt) if attempt.passing else None
         if delay is None:
             return False
-        self._queue.defer(Task(task.target, task.home, task.attempts), delay)
+        self._queue.defer(Task(task.target, task.home, task.key, task.attempts), delay)
         return True
 
     def _mind_host(self, host: str, attempt: Attempt) -> None:
