@@ -53,9 +53,8 @@ def make_plan(targets: Iterable[Target], options: Options) -> Plan:
         seen.add(key)
         if is_new or not options.dedupe:
             hosts[url.host_key] += 1
-    requests = hosts.total() if hasattr(hosts, "total") else sum(hosts.values())
     most = max(hosts.values(), default=0)
-    least = max(options.delay * max(0, most - 1), max(0, requests - 1) / options.rate if options.rate else 0.0)
+    least = max(options.delay * max(0, most - 1), max(0, hosts.total() - 1) / options.rate if options.rate else 0.0)
     return Plan(count, len(seen), len(hosts), bad, tuple(hosts.most_common(_LARGEST)), least)
 
 
