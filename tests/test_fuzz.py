@@ -87,7 +87,7 @@ def faults(hostile: Hostile, listed: list[tuple[str, int | None]], rows: Iterabl
 
 
 @pytest.mark.parametrize(("method", "seed", "count", "tls"), [
-    ("get", 1, 1300, False), ("head", 2, 900, False), ("auto", 3, 600, False),
+    ("get", 1, 900, False), ("head", 2, 700, False), ("auto", 3, 400, False),
     ("get", 4, 250, True), ("head", 5, 100, True), ("auto", 6, 50, True),
 ])  # fmt: skip
 def test_every_hostile_reply_gives_one_true_row(tmp_path: Path, method: str, seed: int, count: int, tls: bool) -> None:
