@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import select
 import socket
+import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -25,7 +26,8 @@ class Proxy(Listener):
     """An HTTP proxy: CONNECT opens a tunnel, an absolute URL is forwarded, one request a connection.
 
     With *user* it wants Basic credentials, and answers 407 without them.  With *refusal*, a status, it answers
-    everything so.  Its log holds what it was asked; a dead target is answered 502.
+    everything so.  With *tls*, a context, it is spoken to over TLS.  Its log holds what it was asked; a dead target is
+    answered 502.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class Proxy(Listener):
         refusal: int = 0,
         hosts: Mapping[str, str] | None = None,
         address: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(address=address)
+        self.tls = tls
         self.credentials = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         self.refusal = refusal
         self.hosts = hosts or {}
@@ -45,9 +49,11 @@ class Proxy(Listener):
     @property
     def url(self) -> str:
         """Its address as --proxy takes it, without credentials."""
-        return f"http://{self.address}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
 
     def serve(self, connection: Connection) -> None:
+        if self.tls:
+            connection.start_tls(self.tls)
         request = connection.read_request()
         self.record(request)
         if self.credentials and request.header("Proxy-Authorization") != self.credentials:

@@ -102,10 +102,33 @@ def test_hosts_behind_a_proxy_share_no_connection():
     assert [row.status for row in rows] == [404, 204, 200, 404, 204, 200, 200]
 
 
-def test_a_tls_proxy_carries_both():
-    """A proxy that is itself spoken to over TLS works for http."""
-    with Server({"http://a.test/": answer(410)}, tls=server_context()) as proxy:
-        assert ask_one("http://a.test/", proxy=proxy.url()).status == 410
+@both_schemes
+def test_a_tls_proxy_carries_both(tls):
+    """A proxy that is itself spoken to over TLS works for http, and for https inside of that, kept alive."""
+    with Server(answer(410), tls=tls) as server, Proxy(tls=server_context()) as proxy:
+        rows = ask(*[server.url(f"/{n}") for n in range(5)], proxy=proxy.url)
+        assert [(row.status, row.outcome) for row in rows] == [(410, Outcome.CLIENT_ERROR)] * 5
+        assert server.connections == 2  # a second one while the first shows that it stays quiet
+
+
+@pytest.mark.parametrize("script", [hang(), [b"HTTP/1.1 200 OK\r\nX-A: ", hang()]])
+def test_a_silent_site_behind_a_tls_proxy_ends_in_time(script):
+    """Inside TLS in TLS the read timeout and the deadline hold."""
+    with Server(script, tls=server_context()) as server, Proxy(tls=server_context()) as proxy:
+        with within(1.2):
+            row = ask_one(server.url(), proxy=proxy.url, read_timeout=0.4)
+        assert (row.status, row.outcome) == (None, Outcome.READ_TIMEOUT)
+        with within(1.2):
+            row = ask_one(server.url(), proxy=proxy.url, max_time=0.4)
+        assert row.outcome is Outcome.DEADLINE_EXCEEDED
+
+
+def test_a_bad_certificate_behind_a_tls_proxy_is_the_sites():
+    """And that of the proxy itself is the proxy's fault."""
+    with Server(answer(200), tls=server_context("expired")) as server, Proxy(tls=server_context()) as proxy:
+        assert "expired" in ask_one(server.url(), proxy=proxy.url).error
+    with Server(answer(200), tls=server_context()) as server, Proxy(tls=server_context("expired")) as proxy:
+        assert ask_one(server.url(), proxy=proxy.url).outcome is Outcome.PROXY_ERROR
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
