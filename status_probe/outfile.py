@@ -1,13 +1,15 @@
-"""What may be written to: the refusals, told before the first request."""
+"""What may be written to, and by one run at a time: the refusals, told before the first request."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from .order import numbered
 
-__all__ = ["ReportError", "refuse"]
+__all__ = ["ReportError", "lock", "refuse"]
 
 
 class ReportError(ValueError):
@@ -27,6 +29,29 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
         raise ReportError(f'"{first}" exists, so that run was finished; start again by --overwrite')
     if path.exists() and not path.is_file() and (resume or split):
         raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
+
+
+def lock(file: BinaryIO, path: Path) -> None:
+    """Keep other runs from writing to *file*, opened as *path*, until it is closed or this process ends.
+
+    On Windows nothing is done: there a lock would keep a spreadsheet from reading, too.
+
+    Raises ReportError, and closes the file, if another run has it, or replaced it just now.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_free = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except BlockingIOError:
+        is_free = False
+    except OSError:
+        return  # a file system without locks
+    if not is_free:
+        file.close()
+        raise ReportError(f'another run is writing "{path}"')
 
 
 def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool) -> None:

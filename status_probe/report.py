@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 
 from .cells import Layout
 from .order import IN_ORDER, Ending, RowIndex, replace_file, rows_in_order, write_numbered
-from .outfile import ReportError, refuse
+from .outfile import ReportError, lock, refuse
 from .records import Result, Target
 from .resume import Listed, fill_index, holds_no_row, read_rows
 
@@ -119,7 +119,9 @@ class Report:
         self._has_earlier = False
 
     def _reopen(self) -> None:
+        self.close()
         self._file = self._named().open("r+b", buffering=0)
+        lock(self._file, self._named())
         self._end = self._file.seek(0, os.SEEK_END)
         self._index.close_ranks(len(self._layout.heading()))
 
@@ -219,20 +221,25 @@ class Report:
         if self._closes:
             self._file.close()
 
+    def _let_go(self) -> None:
+        """Close the file where it could not be replaced otherwise; elsewhere it stays locked until it is."""
+        if os.name == "nt":
+            self.close()
+
     def _named(self) -> Path:
         assert self._path, "a stream has no earlier rows and no order"
         return self._path
 
     def _rewrite(self) -> None:
-        """Put the file in input order, without anything that the index does not know; it is closed thereby."""
-        self.close()  # Windows replaces no open file
+        """Put the file in input order, without anything that the index does not know; it is to be closed then."""
+        self._let_go()
         path = self._named()
         rows = chain([self._layout.heading()], rows_in_order(path, self._index))
         replace_file(path, rows, like=path, replace=self._ending.replace)
 
     def _split(self) -> None:
         """Make the numbered files, then remove the one they are made from."""
-        self.close()
+        self._let_go()
         path, heading = self._named(), self._layout.heading()
         with path.open("rb") as file:
             file.seek(len(heading))
@@ -279,6 +286,7 @@ def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report
     if existed and not path.is_file():  # a device, a pipe
         report = Report(file, layout)
     else:
+        lock(file, path)
         report = Report(file, layout, path, ending._replace(overwrite=ending.overwrite or resume))
     try:
         if existed and resume:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Ended, finish, read_csv, run_command, same_row, start_command
-from tests.server import Request, Script, Server, answer, pause
+from tests.command import Ended, finish, read_csv, run_command, same_row, start_command, wait_for
+from tests.server import Request, Script, Server, answer, hang, pause
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent to POSIX processes")
 
@@ -132,3 +132,25 @@ def test_a_narrow_report_can_be_gone_on_with(server: Server, tmp_path: Path, col
     assert (ended.status, ended.err) == (0, "")
     assert [row["url"] for row in read_csv(tmp_path / "out.csv")] == [first, second, first]
     assert "/2/404" in server.targets[before:]
+
+
+@pytest.mark.parametrize("how", ["--resume", "--overwrite"])
+def test_two_runs_do_not_write_one_file(tmp_path: Path, how: str) -> None:
+    """A second run on the file of one that lasts is refused before it asks; when that one is killed it may go on."""
+    output = tmp_path / "out.csv"
+    with Server({"/1": answer(204), "/2": hang()}) as server:
+        urls = [server.url("/1"), server.url("/2")]
+        with start_command(*urls, "-o", output, "-q") as first:
+            try:
+                wait_for(lambda: output.exists() and b",204,ok," in output.read_bytes())
+                server.wait_until(lambda: len(server.log) == 2)
+                content = output.read_bytes()
+                second = run_command(*urls, "-o", output, "-q", how)
+            finally:
+                first.kill()
+        assert (second.status, second.err.count("\n"), output.read_bytes()) == (2, 1, content)
+        assert "another run" in second.err
+        assert len(server.log) == 2
+    with Server(answer(204), port=server.port):
+        assert run_command(*urls, "-o", output, "-q", how).status == 0
+    assert [row["status"] for row in read_csv(output)] == ["204", "204"]
