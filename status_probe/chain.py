@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .connection import Limits
 from .failures import Failure
-from .records import Hop, Outcome
+from .records import Hop, Outcome, Phase
 from .urls import Url
 from .wire import Head
 
@@ -25,9 +25,9 @@ class Stopwatch:
 
     __slots__ = ("began", "limits")
 
-    def __init__(self, connect: float, read: float, total: float) -> None:
+    def __init__(self, connect: float, read: float, total: float, phase: Phase) -> None:
         self.began = time.monotonic()
-        self.limits = Limits(connect, read, total, self.began + total)
+        self.limits = Limits(connect, read, total, self.began + total, phase)
 
     @property
     def spent(self) -> float:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from .records import Phase
 from .wire import Head, HeadReader
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
 SYSTEM_WAITS = sys.platform in ("linux", "darwin")
 RECEIVE_BYTES = 16 * 1024  # a TLS record
 
+LOOK_UP = "looking up the name"
+CONNECTING = "connecting"
 HANDSHAKE = "in the TLS handshake"
 SENDING = "sending the request"
 WAITING = "waiting for the answer"
@@ -77,6 +80,7 @@ class Limits(NamedTuple):
     read: float  # seconds of silence
     total: float  # seconds, for messages; what counts is:
     deadline: float  # on the monotonic clock
+    phase: Phase  # kept up to date for whoever wants to know
 
     def exceeded(self, phase: str) -> DeadlineExceeded:
         """Return the exception for a deadline that passed in *phase*."""
@@ -174,6 +178,7 @@ class Connection:
             self.sock.close()
 
     def _set_timeout(self, limits: Limits, phase: str) -> None:
+        limits.phase.name = phase
         left = limits.deadline - time.monotonic()
         if left <= 0:
             raise limits.exceeded(phase)
@@ -227,6 +232,7 @@ def start_tls(sock: Any, host: str, context: ssl.SSLContext, limits: Limits, unt
 
     Raises TLSFailed, ConnectionLost, ConnectTimedOut or DeadlineExceeded.
     """
+    limits.phase.name = HANDSHAKE
     name = host.partition("%")[0].removesuffix(".")
     try:
         sock.settimeout(max(0.001, until - time.monotonic()))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .connection import ConnectFailed, ConnectTimedOut, Limits
+from .connection import CONNECTING, ConnectFailed, ConnectTimedOut, Limits
 
 if TYPE_CHECKING:
     from .names import Address
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["connect"]
 
 RACE_SECONDS = 0.25  # the next address is tried beside one that is silent for so long: RFC 8305, section 5
-CONNECTING = "connecting"
 
 # What says of an address that there is no way to it from here.
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -29,6 +28,7 @@ def connect(addresses: Sequence[Address], limits: Limits, until: float) -> tuple
 
     Raises ConnectFailed, ConnectTimedOut or DeadlineExceeded, and OSError where this machine has no socket to give.
     """
+    limits.phase.name = CONNECTING
     sock, ip = _connect_one(addresses[0], limits, until) if len(addresses) == 1 else _race(addresses, limits, until)
     with suppress(OSError):  # macOS says so of a connection that is gone already; the next use tells
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

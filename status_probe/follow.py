@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from . import console
-from .messages import say_in
+from .messages import phase_in, say_in
 from .options import Options
 from .progress import Bar
 from .records import Result, Target
@@ -32,7 +32,9 @@ __all__ = ["Follower"]
 STOP_SECONDS = 0.5  # for rows that are done to come in after a stop
 BATCH_SECONDS = 0.05  # while rows come fast they are taken in batches: each wake-up costs the workers a hand-over
 FAST_ROWS = 20
-TELL_SECONDS = 10.0  # between two lines that tell what the run waits for, where no bar does
+TELL_SECONDS = 10.0  # between two times of telling what the run waits for, where no bar does
+LONG_SECONDS = 1.0  # what has been asked for less is not told of
+TOLD = 3  # of what is being asked, and of the hosts held back
 
 
 class Follower:
@@ -150,10 +152,10 @@ class Follower:
             self._told_of_sheet = True
             self._show(say_in(self._lang, "sheet", limit=SHEET_ROWS))
         self._show_warnings()
-        note = self._note() if self._is_watched or self._verbose else ""
-        self._tell(note)
+        notes = self._notes() if self._is_watched or self._verbose else []
+        self._tell(notes)
         if self._bar:
-            self._bar.advance(len(batch), self._tally, note)
+            self._bar.advance(len(batch), self._tally, notes[0] if notes else "")
 
     def _write(self, batch: list[Pair]) -> None:
         """Raise _NotWritten where the output takes nothing more."""
@@ -180,26 +182,28 @@ class Follower:
         if self._is_watched:
             threading.Thread(target=count, name="counter", daemon=True).start()
 
-    def _note(self) -> str:
-        """Return what the run waits for, where that is worth the bar's place."""
+    def _notes(self) -> list[str]:
+        """Return what the run waits for, the most telling first, where that is worth the bar's place."""
         if self._run.paused:
-            return say_in(self._lang, "paused")
-        return self._waiting_note() if self._run.is_ending else ""
+            return [say_in(self._lang, "paused")]
+        return self._waiting_notes(LONG_SECONDS) if self._run.is_ending else []
 
-    def _tell(self, note: str) -> None:
+    def _tell(self, notes: list[str]) -> None:
         """Say what the run waits for, now and then, where there is no bar to say it."""
         now = time.monotonic()
-        if note and self._verbose and not self._is_watched and now - self._told_at >= TELL_SECONDS:
+        if notes and self._verbose and not self._is_watched and now - self._told_at >= TELL_SECONDS:
             self._told_at = now
-            self._show(note)
+            for note in notes:
+                self._show(note)
 
-    def _waiting_note(self) -> str:
-        asked = self._run.waiting_for()
-        if asked and asked[0][1] > 1.0:
-            target, seconds = asked[0]
-            return say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds)
-        held = [] if asked else self._run.held()
-        return say_in(self._lang, "held", host=held[0][0], seconds=held[0][1]) if held else ""
+    def _waiting_notes(self, least: float) -> list[str]:
+        """Name the oldest that have been asked for *least* seconds, and the hosts that are held back for longest."""
+        asked = [each for each in self._run.waiting_for() if each.seconds >= least]
+        held = self._run.held()
+        return [
+            say_in(self._lang, "waiting", url=redact(target.url), phase=phase_in(self._lang, phase), seconds=seconds)
+            for target, phase, seconds in asked[:TOLD]
+        ] + [say_in(self._lang, "held", host=host, seconds=seconds) for host, seconds, _ in held[:TOLD]]
 
     def _show(self, line: str) -> None:
         if self._bar:
@@ -224,8 +228,8 @@ class Follower:
 
     def _tell_what_was_asked(self) -> None:
         if not self._quiet:
-            for target, seconds in self._run.waiting_for()[:3]:
-                self._show(say_in(self._lang, "waiting", url=redact(target.url), seconds=seconds))
+            for note in self._waiting_notes(0.0):
+                self._show(note)
 
     def _exit_status(self, fault: str, to_go_on: Sequence[str]) -> int:
         if self._is_complete and not fault:

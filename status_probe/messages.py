@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["say_in"]
+__all__ = ["phase_in", "say_in"]
 
 _MESSAGES = {
     "interrupted": ("interrupted: {rows} rows are kept", "已中断：已保存 {rows} 行结果"),
@@ -20,7 +20,7 @@ _MESSAGES = {
         "more than {limit:,} rows: a spreadsheet will not show them all; --split-rows N writes several files",
         "结果超过 {limit:,} 行，电子表格无法全部显示；可用 --split-rows N 分成多个文件",
     ),
-    "waiting": ("waiting for {url} ({seconds:.0f} s)", "正在等待 {url}（{seconds:.0f} 秒）"),
+    "waiting": ("{phase} for {seconds:.0f} s: {url}", "{phase}已 {seconds:.0f} 秒：{url}"),
     "held": ("{host} is held back for {seconds:.0f} s more", "{host} 暂缓请求，还需 {seconds:.0f} 秒"),
     "paused": (
         "nothing can be reached: is this machine's network down? trying again",
@@ -28,6 +28,24 @@ _MESSAGES = {
     ),
     "kept": ("rows so far are kept", "已完成的行均已保存"),
 }  # fmt: skip
+
+# What an attempt is doing; the beginning of the phase's name decides.
+_PHASES = {
+    "beginning": "开始",
+    "looking up the name": "解析域名",
+    "connecting": "建立连接",
+    "in the TLS handshake": "TLS 握手",
+    "sending the request": "发送请求",
+    "waiting for the answer": "等待响应",
+    "reading the headers": "读取响应头",
+}
+
+
+def phase_in(lang: str, phase: str) -> str:
+    """Return the name of a phase, as an attempt tells it, in *lang*."""
+    if lang != "zh":
+        return phase
+    return next((chinese for english, chinese in _PHASES.items() if phase.startswith(english)), phase)
 
 
 def say_in(lang: str, name: str, **values: object) -> str:

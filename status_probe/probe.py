@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import codes
 from .chain import Chain, Stopwatch
 from .failures import Failure, classify, is_passing
-from .records import Asking, Attempt, Hop, Outcome, Result, Target
+from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
 from .session import HeaderLines, Request, Session
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
 from .wire import Head
@@ -69,16 +69,19 @@ class Probe:
 
     def __call__(self, target: Target, attempts: int = 1) -> Attempt:
         """Return what *target* answers, without a pause before any redirect; *attempts* counts this one."""
-        asking = self.asking(target, attempts)
+        asking = self.asking(target, attempts, Phase())
         try:
             while True:
                 next(asking)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
-    def asking(self, target: Target, attempts: int = 1) -> Asking:
-        """Ask *target*, as the caller lets it go on from one host to the next, and return what it answers."""
-        watch = Stopwatch(self._options.connect_timeout, self._options.read_timeout, self._options.max_time)
+    def asking(self, target: Target, attempts: int, phase: Phase) -> Asking:
+        """Ask *target*, as the caller lets it go on from one host to the next, and return what it answers.
+
+        *phase* tells meanwhile what it is doing.
+        """
+        watch = Stopwatch(self._options.connect_timeout, self._options.read_timeout, self._options.max_time, phase)
         try:
             if target.fault:
                 raise InvalidURL(target.fault)

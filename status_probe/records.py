@@ -1,6 +1,6 @@
-"""The nouns that travel between the rooms: Target, Hop, Result, Attempt, Outcome.
+"""The nouns that travel between the rooms: Target, Hop, Result, Attempt, Outcome; and Phase, which alone changes.
 
-All are immutable.  They are tuples rather than dataclasses since a run makes a few of them for each URL, and a
+They are tuples rather than dataclasses since a run makes a few of them for each URL, and a
 NamedTuple is built three times as fast as a frozen dataclass.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Generator
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "Asking", "Attempt", "Hop", "Outcome", "Result", "Target"]
+__all__ = ["COLUMNS", "Asking", "Attempt", "Hop", "Outcome", "Phase", "Result", "Target"]
 
 
 class Outcome(str, Enum):
@@ -109,6 +109,15 @@ class Attempt(NamedTuple):
     result: Result
     passing: bool = False  # a failure that may be gone in a moment
     retry_after: str = ""  # the header as sent
+
+
+class Phase:
+    """What an attempt is doing at this moment: written by the thread that asks, read by others."""
+
+    __slots__ = ("name",)
+
+    def __init__(self) -> None:
+        self.name = "beginning"
 
 
 # An attempt under way: before each request but its first it yields the host to be asked, name and port.  It is to be

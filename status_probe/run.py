@@ -22,7 +22,7 @@ from .session import Session
 from .tls import open_context
 from .transport import Transport
 from .urls import InvalidURL, Url, parse_url
-from .workers import Finished, Task, Workers
+from .workers import Finished, InFlight, Task, Workers
 
 __all__ = ["Run", "open_probe"]
 
@@ -134,8 +134,8 @@ class Run:
         if self.workers.fault:
             raise self.workers.fault
 
-    def waiting_for(self) -> list[tuple[Target, float]]:
-        """Return what is being asked, the oldest first, each with its age in seconds."""
+    def waiting_for(self) -> list[InFlight]:
+        """Return what is being asked, the oldest first."""
         return self.workers.in_flight()
 
     def held(self) -> list[tuple[str, float, int]]:

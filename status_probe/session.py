@@ -21,6 +21,7 @@ from requests.utils import get_encoding_from_headers
 
 from .answer import Answer
 from .connection import Limits
+from .records import Phase
 from .transport import Transport
 from .urls import InvalidURL, Url, parse_url
 
@@ -215,7 +216,7 @@ class _Headers(CaseInsensitiveDict[str]):
 def _limits(timeout: float | tuple[float | None, float | None] | None) -> Limits:
     connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     total = DEFAULT_SECONDS if timeout is None else max(connect or 0.0, read or 0.0) or DEFAULT_SECONDS
-    return Limits(connect or total, read or total, total, time.monotonic() + total)
+    return Limits(connect or total, read or total, total, time.monotonic() + total, Phase())
 
 
 def _parse(text: str) -> Url:

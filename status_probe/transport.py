@@ -13,6 +13,7 @@ import requests
 from . import wire
 from .answer import Answer, body_length
 from .connection import (
+    LOOK_UP,
     ConnectFailed,
     Connection,
     ConnectionLost,
@@ -28,6 +29,7 @@ from .dial import connect
 from .names import Address, NameFailure, Resolver
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules
+from .records import Phase
 from .tunnels import connect_through
 from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url
@@ -125,7 +127,7 @@ class Transport:
     def can_reach(self, host: str, port: int, seconds: float) -> bool:
         """Whether *host* can be connected to within *seconds*, or at least refuses; nothing is asked."""
         until = time.monotonic() + seconds
-        limits = Limits(seconds, seconds, seconds, until)
+        limits = Limits(seconds, seconds, seconds, until, Phase())
         try:
             sock, _ = connect(self._resolver.resolve(host, port, seconds), limits, until)
         except requests.ConnectionError as error:
@@ -280,11 +282,12 @@ class Transport:
         return sock, ip
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
+        limits.phase.name = LOOK_UP
         try:
             return self._resolver.resolve(host, port, until - time.monotonic())
         except NameFailure as failure:
             if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
-                raise limits.exceeded("looking up the name") from failure
+                raise limits.exceeded(LOOK_UP) from failure
             raise
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from .connection import (
+    CONNECTING,
     ConnectFailed,
     Connection,
     ConnectionLost,
@@ -104,6 +105,7 @@ def _through_socks(
     remote_names = proxy.scheme in ("socks5h", "socks4a")
     host = url.host if remote_names else resolve(url.host, url.port, limits, until)[0].ip
     kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
+    limits.phase.name = CONNECTING
     tunnel = socks.socksocket(address.family)
     tunnel.set_proxy(kind, address.ip, proxy.port, remote_names, proxy.username or None, proxy.password or None)
     tunnel.settimeout(max(0.001, until - time.monotonic()))

@@ -17,21 +17,22 @@ from typing import NamedTuple
 from .failures import RetryPolicy
 from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
-from .records import Asking, Attempt, Result, Target
+from .records import Asking, Attempt, Phase, Result, Target
 
-__all__ = ["Finished", "Task", "Workers"]
+__all__ = ["Finished", "InFlight", "Task", "Workers"]
 
 log = logging.getLogger("status_probe")
 
 SPOILED_SECONDS = 1.0  # before what our own network spoiled is asked again
 MAX_RESULTS = 5_000  # that wait for the writer; then the workers wait for it
+NOT_BEGUN = Phase()
 _PUSHED_BACK = frozenset({429, 503})
 
 
 class Task:
     """A target on its way through the queue, from host to host where it redirects."""
 
-    __slots__ = ("asking", "attempts", "home", "host", "key", "target")
+    __slots__ = ("asking", "attempts", "home", "host", "key", "phase", "target")
 
     def __init__(self, target: Target, host: str, key: str = "", attempts: int = 0) -> None:
         self.target = target
@@ -39,12 +40,13 @@ class Task:
         self.home = self.host = sys.intern(host)  # name and port: what limits are about; 100,000 may be held
         self.attempts = attempts  # that count, this one included once it is begun
         self.asking: Asking | None = None  # once begun
+        self.phase = NOT_BEGUN
 
     def moved(self, host: str) -> Task:
         """Return the rest of this task at *host*."""
         task = Task(self.target, self.home, self.key, self.attempts)
         task.host = sys.intern(host)
-        task.asking = self.asking
+        task.asking, task.phase = self.asking, self.phase
         return task
 
 
@@ -56,16 +58,25 @@ class Finished(NamedTuple):
     key: str = ""  # of its task; empty for what no task was needed for
 
 
+class InFlight(NamedTuple):
+    """A target that is being asked."""
+
+    target: Target
+    phase: str  # what is done right now, in English
+    seconds: float  # since it was taken from the queue
+
+
 class Workers:
     """*count* threads that take tasks from *queue* and put what came of them on *results*.
 
-    *probe* is called with a target and the number of this attempt, and raises nothing.  *outage* tells failures of our
+    *probe* is called with a target, the number of this attempt and what it is to tell its phase to, and raises nothing.
+    *outage* tells failures of our
     own network from dead hosts, None does without.
     """
 
     def __init__(
         self,
-        probe: Callable[[Target, int], Asking],
+        probe: Callable[[Target, int, Phase], Asking],
         queue: HostQueue[Task],
         *,
         count: int,
@@ -124,11 +135,12 @@ class Workers:
         """Tell that results were taken, so that there is room again."""
         self._room.set()
 
-    def in_flight(self) -> list[tuple[Target, float]]:
-        """Return what is being asked, and for how many seconds, the oldest first."""
+    def in_flight(self) -> list[InFlight]:
+        """Return what is being asked, the oldest first."""
         now = time.monotonic()
         asked = [entry for entry in self._asked if entry is not None]
-        return sorted(((task.target, now - since) for task, since in asked), key=lambda pair: -pair[1])
+        in_flight = [InFlight(task.target, task.phase.name, now - since) for task, since in asked]
+        return sorted(in_flight, key=lambda each: -each.seconds)
 
     def _feed(self, tasks: Iterable[Task | Finished]) -> None:
         try:
@@ -170,7 +182,8 @@ class Workers:
         began = time.monotonic()
         if task.asking is None:
             task.attempts += 1
-            task.asking = self._probe(task.target, task.attempts)
+            task.phase = Phase()
+            task.asking = self._probe(task.target, task.attempts, task.phase)
         try:
             host = next(task.asking)
             while host == task.host and self._queue.may_go_on(host):

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from status_probe.cli import main
 from tests.command import Ended, finish, read_csv, run_command, start_command
-from tests.server import Request, Script, Server, Step, answer, closed_port, hang, redirect
+from tests.server import Request, Script, Server, Step, answer, closed_port, deaf_address, hang, redirect
 
 Main = Callable[..., Ended]
 BOM = "\ufeff"
@@ -325,11 +326,19 @@ def _read_terminal(number: int, until: bytes = b"\0") -> bytes:
     return shown
 
 
-def test_verbose_tells_what_a_run_waits_for(tmp_path: Path) -> None:
-    """Without a terminal -v says what the last answers are awaited from, and for how long."""
-    with (
-        Server(hang()) as server,
-        start_command(server.url("/stuck"), "-v", "--max-time", "2.5", "--retries", "0") as process,
-    ):
-        ended = finish(process)
-    assert f"waiting for {server.url('/stuck')} (" in ended.err
+@pytest.mark.parametrize(
+    ("lang", "phases"),
+    [
+        ("en", ["waiting for the answer for ", "in the TLS handshake for ", "connecting for "]),
+        ("zh", ["等待响应已 ", "TLS 握手已 ", "建立连接已 "]),
+    ],
+)
+def test_verbose_tells_what_a_run_waits_for(lang: str, phases: list[str]) -> None:
+    """Without a terminal -v says what the last answers are awaited from, what is done there, and for how long."""
+    with Server(hang()) as server, Server({}, on_connect=hang()) as mute, deaf_address() as (host, port):
+        urls = [server.url("/1"), mute.url("/2", scheme="https"), f"http://{host}:{port}/3"]
+        words = ["-v", "--max-time", "2.5", "--retries", "0", "--proxy=", "--lang", lang]
+        with start_command(*urls, *words, environ={"PYTHONUTF8": "1"}) as process:
+            ended = finish(process)
+    for url, phase in zip(urls, phases, strict=True):
+        assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}$", ended.err, re.MULTILINE), ended.err

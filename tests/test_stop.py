@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -66,6 +67,18 @@ def test_a_stuck_run_ends_in_time_with_its_rows(server: Server, tmp_path: Path, 
     assert [row["status"] for row in read_csv(tmp_path / "o.csv")] == ["200"] * 20
     assert "interrupted: 20 rows are kept" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_what_a_stopped_run_waited_for_is_told(tmp_path: Path) -> None:
+    """The oldest of what is asked are named, each with its phase and age, and hosts that are held back."""
+    limited = answer(429, headers=[("Retry-After", "30")])
+    with Server({"/limited": limited, "/*": hang()}, address="0.0.0.0") as server:
+        urls = [server.url(path, host=f"127.0.0.{n}") for n, path in enumerate(["/slow", "/limited", "/later"], 1)]
+        with start_command(*urls, "-o", "o.csv", "-w", 2, "--proxy=", cwd=tmp_path) as process:
+            server.wait_until(lambda: len(server.log) == 3)  # two workers: what was limited is put back by then
+            ended = stop(process, signal.SIGINT)
+    assert re.search(rf"waiting for the answer for \d s: {re.escape(urls[0])}", ended.err)
+    assert re.search(r"127\.0\.0\.2:\d+ is held back for (2\d|30) s more", ended.err)
 
 
 def test_impatience_changes_nothing(server: Server, tmp_path: Path) -> None:

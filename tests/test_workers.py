@@ -18,7 +18,7 @@ from status_probe.failures import RetryPolicy
 from status_probe.hostqueue import HostQueue
 from status_probe.netwatch import NetworkWatch
 from status_probe.outage import Outage
-from status_probe.records import Asking, Attempt, Outcome, Result, Target
+from status_probe.records import Asking, Attempt, Outcome, Phase, Result, Target
 from status_probe.workers import Finished, Task, Workers
 
 LIMIT = 10.0  # seconds
@@ -35,10 +35,11 @@ def tasks(count: int, hosts: int = 7) -> list[Task]:
     return [Task(Target(n, n + 1, f"http://h{n % hosts}/{n}"), f"h{n % hosts}") for n in range(count)]
 
 
-def in_one_go(probe: Callable[[Target, int], Attempt]) -> Callable[[Target, int], Asking]:
+def in_one_go(probe: Callable[[Target, int], Attempt]) -> Callable[[Target, int, Phase], Asking]:
     """Return an Asking of one request."""
 
-    def asking(target: Target, number: int) -> Asking:
+    def asking(target: Target, number: int, phase: Phase) -> Asking:
+        phase.name = f"asking {target.number}"
         yield from ()
         return probe(target, number)
 
@@ -212,7 +213,7 @@ def test_a_task_moves_with_its_host() -> None:
         with lock:
             at_once[host] -= 1
 
-    def asking(target: Target, number: int) -> Asking:
+    def asking(target: Target, number: int, phase: Phase) -> Asking:
         visit(f"h{target.number % 7}")
         for hop in range(target.number % 4):
             host = f"h{(target.number + hop) % 7}"
@@ -257,7 +258,7 @@ def test_a_slow_writer_slows_the_workers(monkeypatch: pytest.MonkeyPatch) -> Non
     assert numbers(taken) == list(range(300))
 
 
-def test_what_is_asked_is_known_with_its_age() -> None:
+def test_what_is_asked_is_known_with_its_phase_and_age() -> None:
     """The oldest of what is in flight comes first."""
     go = threading.Event()
     began = threading.Barrier(3)
@@ -270,8 +271,9 @@ def test_what_is_asked_is_known_with_its_age() -> None:
     with Group(probe, tasks(2), count=2) as group:
         began.wait(LIMIT)
         asked = group.workers.in_flight()
-        assert sorted(target.number for target, _ in asked) == [0, 1]
-        assert asked[0][1] >= asked[1][1] >= 0
+        assert sorted(each.target.number for each in asked) == [0, 1]
+        assert all(each.phase == f"asking {each.target.number}" for each in asked)
+        assert asked[0].seconds >= asked[1].seconds >= 0
         go.set()
         group.take_all()
         assert group.workers.in_flight() == []
