@@ -18,6 +18,7 @@ from .chain import Chain, Stopwatch
 from .failures import Failure, classify, is_passing
 from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
 from .session import HeaderLines, Request, Session
+from .transport import StaleConnection
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
 from .wire import Head
 
@@ -120,8 +121,13 @@ class Probe:
     def _follow(self, chain: Chain, watch: Stopwatch) -> _Steps:
         while True:
             cookie = chain.cookies.header(chain.url) if chain.cookies else ""
+            chain.asked += 1
             try:
-                location = self._ask(chain, cookie, watch)
+                try:
+                    location = self._ask(chain, cookie, watch)
+                except StaleConnection:
+                    yield from watch.turn(chain.url)
+                    location = self._ask(chain, cookie, watch, anew=True)
             except Exception as error:
                 chain.failure = classify(error)
                 chain.ip = getattr(error, "ip", "") or chain.ip
@@ -134,10 +140,11 @@ class Probe:
                 return chain
             yield from watch.turn(chain.url)
 
-    def _ask(self, chain: Chain, cookie: str, watch: Stopwatch) -> str | None:
+    def _ask(self, chain: Chain, cookie: str, watch: Stopwatch, *, anew: bool = False) -> str | None:
         """Ask the chain's URL and note the answer; return where it leads, None where it ends."""
         request = Request.of(chain.method, chain.url, self._fields_for(chain, cookie))
-        chain.asked += 1
+        if anew:
+            request.anew = True
         response = self._session.send(request, stream=True, timeout=watch.limits, proxies={})
         answer = response.answer  # type: ignore[attr-defined]
         chain.waited += answer.connection.waited

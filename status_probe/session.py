@@ -22,7 +22,7 @@ from requests.utils import get_encoding_from_headers
 from .answer import Answer
 from .connection import Limits
 from .records import Phase
-from .transport import Transport
+from .transport import StaleConnection, Transport
 from .urls import InvalidURL, Url, parse_url
 
 __all__ = ["HeaderLines", "Request", "RunResponse", "Session", "header_line"]
@@ -57,6 +57,7 @@ class Request(requests.PreparedRequest):
     """A prepared request that carries its parsed URL, so that nothing is parsed or escaped a second time."""
 
     parsed: Url | None = None
+    anew = False  # on a new connection
 
     def __init__(self) -> None:
         """Assign nothing that `of` assigns: requests makes hooks, and a jar, for each request."""
@@ -147,7 +148,7 @@ class Adapter(BaseAdapter):
     ) -> RunResponse:
         """Return the answer; *verify*, *cert* and *proxies* are the transport's, for all requests alike.
 
-        Raises what ``failures`` classifies.
+        Raises what ``failures`` classifies; and StaleConnection for a Request of a run: that is to be asked anew.
         """
         limits = timeout if isinstance(timeout, Limits) else _limits(timeout)
         url = getattr(request, "parsed", None) or _parse(request.url or "")
@@ -158,7 +159,13 @@ class Adapter(BaseAdapter):
             lines = HeaderLines({str(name): _text(value) for name, value in fields.items()}).lines
         if request.body is not None:
             raise ValueError("a status check sends no body")
-        answer = self._transport.ask(request.method or "GET", url, lines, limits)
+        method = request.method or "GET"
+        try:
+            answer = self._transport.ask(method, url, lines, limits, anew=getattr(request, "anew", False))
+        except StaleConnection:
+            if isinstance(request, Request):
+                raise
+            answer = self._transport.ask(method, url, lines, limits, anew=True)
         return _response(request, answer, _Body(self._transport, answer, limits))
 
     def close(self) -> None:

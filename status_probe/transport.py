@@ -18,9 +18,11 @@ from .connection import (
     Connection,
     ConnectionLost,
     ConnectTimedOut,
+    DeadlineExceeded,
     Limits,
     ProxyFailed,
     ReadTimedOut,
+    TLSFailed,
     is_exhaustion,
     read_head,
     start_tls,
@@ -34,13 +36,17 @@ from .tunnels import connect_through
 from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url
 
-__all__ = ["Transport"]
+__all__ = ["StaleConnection", "Transport"]
 
 # A server that answered HEAD and then waits for a reader of the body it never sends hears no other request: until the
 # origin took one on such a connection, this is how long its answer is awaited there, in seconds, before a new one.
 DEAF_SECONDS = 0.25
 DRAIN_SECONDS = 0.5  # for the rest of a small body; after it a new connection is the cheaper one
 DOUBT_SECONDS = 0.03  # for the true answer to show behind a stray one: it is on its way already
+
+
+class StaleConnection(requests.ConnectionError):
+    """A connection used before gave no answer that can be trusted: ask once more, on a new one."""
 
 
 class Transport:
@@ -64,22 +70,21 @@ class Transport:
         self._context: ssl.SSLContext | None = None
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
 
-    def ask(self, method: str, url: Url, header_lines: str, limits: Limits) -> Answer:
+    def ask(self, method: str, url: Url, header_lines: str, limits: Limits, *, anew: bool = False) -> Answer:
         """Send a request and return its final answer.
 
-        *header_lines* follow the Host line, each with its CRLF.  A connection used before whose answer is odd in any
-        way is given up for one try on a new one: the server may have closed it, or left something on it.
+        *header_lines* follow the Host line, each with its CRLF.  *anew* asks for a new connection.
 
-        Raises what ``failures`` classifies.
+        Raises what ``failures`` classifies; and StaleConnection where the answer on a connection used before is odd in
+        any way, since the server may have closed it, or left something on it.  To ask anew is a second request: its
+        time is for the caller to say.
         """
         proxy = self._proxies.proxy_for(url)
         origin = (*url.origin, proxy)
         request = _request_bytes(method, url, header_lines, proxy)
-        kept = self._pool.take(origin)
+        kept = None if anew else self._pool.take(origin)
         if kept is not None:
-            answer = self._ask_again(kept, request, method, origin, limits)
-            if answer is not None:
-                return answer
+            return self._ask_again(kept, request, method, origin, limits)
         answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
         if not self._pool.knows(origin, answer.shape):
             self._pool.vouch(origin, answer.shape)
@@ -154,40 +159,40 @@ class Transport:
 
     def _ask_again(
         self, kept: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
-    ) -> Answer | None:
-        """Ask on a connection used before; None where its answer cannot be trusted."""
+    ) -> Answer:
+        """Ask on a connection used before."""
         before = kept.shape
         in_doubt = before is not None and before[0] == "HEAD" and not self._pool.has_listened(origin, before)
         patience = limits._replace(read=min(limits.read, DEAF_SECONDS)) if in_doubt else limits
         try:
             answer = self._ask_on(kept, request, method, origin, patience)
-        except ConnectionLost:
-            return None  # closed meanwhile, as any server may
-        except wire.ProtocolError:
+        except ConnectionLost as lost:
+            raise StaleConnection("it was closed meanwhile, as any server may") from lost
+        except wire.ProtocolError as error:
             self._pool.distrust(origin)
-            return None
+            raise StaleConnection("what came is no answer") from error
         except ReadTimedOut:  # not asked again at once, which would double the wait; but the next try is on a new one
             if in_doubt:
                 self._pool.distrust(origin)
-                return None
+                raise StaleConnection("it is deaf") from None
             self._pool.drop(origin)
             raise
         if answer.head.status == 408 or not answer.head.whole or answer.has_surplus:
             kept.close()
             if answer.head.status != 408:
                 self._pool.distrust(origin)
-            return None
+            raise StaleConnection(f"an odd answer came, with status {answer.head.status}")
         if in_doubt and before is not None:
             self._pool.listened(origin, before)
         if self._pool.knows(origin, answer.shape):
             return answer
-        seen_twice = answer if kept.is_rested else self._look_twice(answer, limits)
-        if seen_twice is not None:
-            self._pool.vouch(origin, answer.shape)
-        return seen_twice
+        if not kept.is_rested:
+            answer = self._look_twice(answer, limits)
+        self._pool.vouch(origin, answer.shape)
+        return answer
 
-    def _look_twice(self, answer: Answer, limits: Limits) -> Answer | None:
-        """Return an answer that may belong to the request before, or None where another one follows it.
+    def _look_twice(self, answer: Answer, limits: Limits) -> Answer:
+        """Return an answer that may belong to the request before, unless another one follows it.
 
         Over TLS a stray answer and the true one come as two records, and are never received as one.
         """
@@ -204,7 +209,7 @@ class Transport:
             return answer
         connection.close()
         self._pool.distrust(answer.origin)
-        return None
+        raise StaleConnection("two answers came")
 
     def _ask_on(
         self, connection: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
@@ -254,32 +259,43 @@ class Transport:
         return self._open_once(url, proxy, limits, until)
 
     def _open_once(self, url: Url, proxy: Proxy | None, limits: Limits, until: float) -> Connection:
-        if proxy is not None:
-            sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
-        else:
-            sock, ip = self._connect(url.host, url.port, limits, until)
-        if url.scheme == "https":
-            sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
-        return Connection(sock, ip)
+        if proxy is None:
+            return self._open_direct(url, limits, until)
+        sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
+        return self._connection(sock, ip, url, limits, until)
 
-    def _connect(self, host: str, port: int, limits: Limits, until: float) -> tuple[Any, str]:
-        silent_for = self._unreachable.silent_for((host, port), limits.connect)
+    def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
+        """Open a connection to the host itself, unless it is known to answer no attempt at that."""
+        place = (url.host, url.port)
+        silent_for = self._unreachable.silent_for(place, limits.connect)
         if silent_for is not None:
             raise ConnectTimedOut(
                 f"not tried: the host did not answer {ATTEMPTS} attempts in a row, the last {silent_for:.0f} s ago"
             )
-        addresses, began = self._resolve(host, port, limits, until), time.monotonic()
+        addresses, began = self._resolve(*place, limits, until), time.monotonic()
         try:
             sock, ip = connect(addresses, limits, until)
-        except ConnectTimedOut:
-            self._unreachable.timed_out((host, port), began)
+            connection = self._connection(sock, ip, url, limits, until)
+        except (ConnectTimedOut, DeadlineExceeded):
+            if time.monotonic() - began > 0.5 * min(limits.connect, limits.total):  # it had its time
+                self._unreachable.timed_out(place, began)
             raise
-        except ConnectFailed as error:
+        except (ConnectFailed, TLSFailed, ConnectionLost) as error:
             if not is_exhaustion(error):
-                self._unreachable.answered((host, port))
+                self._unreachable.answered(place)
             raise
-        self._unreachable.answered((host, port))
-        return sock, ip
+        self._unreachable.answered(place)
+        return connection
+
+    def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:
+        """Return a connection over *sock*, under TLS where that is wanted."""
+        if url.scheme == "https":
+            try:
+                sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
+            except Exception as error:
+                error.ip = ip  # type: ignore[attr-defined]  # for the row, as in _ask_on
+                raise
+        return Connection(sock, ip)
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
         limits.phase.name = LOOK_UP

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from status_probe import Result, probe_urls
-from tests.server import Request, Script, Server, answer, most_at_once, pause, redirect
+from tests.server import Request, Script, Server, answer, close, most_at_once, pause, redirect
 
 JITTER = 0.03  # seconds between a start and the arrival of its request
 
@@ -68,6 +68,19 @@ def test_a_rate_counts_every_request():
         assert len(server.log) == 4
         assert min(gaps(server.log)) > 0.1 - JITTER
     assert [(row.status, row.method) for row in rows] == [(200, "HEAD"), (200, "GET")]
+
+
+def test_a_second_asking_on_a_new_connection_waits_for_its_turn():
+    """Where a kept connection gave nothing that can be trusted the URL is asked again, as far apart as any other."""
+
+    def tired(request: Request) -> Script:
+        return answer(204) if request.first else [answer(408), close()]
+
+    with Server(tired) as server:
+        rows = run([server.url(f"/{n}") for n in range(4)], delay=0.2, retries=0)
+        assert 4 < len(server.log) < 9
+        assert min(gaps(server.log)) > 0.2 - JITTER
+    assert [(row.status, row.attempts) for row in rows] == [(204, 1)] * 4
 
 
 def test_a_wait_for_a_turn_is_not_the_attempts_time():

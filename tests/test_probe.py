@@ -118,7 +118,7 @@ def test_a_password_is_in_no_cell():
 
 def test_a_fault_of_ours_is_a_row_and_a_log_entry(monkeypatch, caplog):
     """An exception that nothing explains is internal_error; its traceback is logged, without a password."""
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("x")
 
     monkeypatch.setattr("status_probe.transport.Transport.ask", fail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from status_probe import unreachable
@@ -9,7 +11,7 @@ from status_probe.library import probe_urls
 from status_probe.records import Outcome
 from status_probe.unreachable import Unreachable
 from tests.asking import ask, within
-from tests.server import Server, answer, deaf_address
+from tests.server import Server, answer, deaf_address, hang
 
 
 class Clock:
@@ -105,6 +107,22 @@ def test_a_list_on_a_dead_host_ends_soon():
     assert {row.outcome for row in rows} == {Outcome.CONNECT_TIMEOUT}
     assert len(rows) == 200
     assert sum("did not answer 3 attempts in a row, the last 0 s ago" in row.error for row in rows) > 150
+
+
+@pytest.mark.parametrize("limit", ["connect_timeout", "max_time"])
+@pytest.mark.parametrize("silence", [{"on_connect": hang()}, None], ids=["TLS", "TCP"])
+def test_whatever_runs_out_a_silent_host_is_left_alone(limit, silence):
+    """One that accepts connections and stays silent in the TLS handshake is as dead, and so where max_time ends it."""
+    with contextlib.ExitStack() as stack:
+        if silence:
+            base = stack.enter_context(Server({}, **silence)).url("", scheme="https")
+        else:
+            base = "https://{}:{}".format(*stack.enter_context(deaf_address()))
+        urls = [f"{base}/{number}" for number in range(5)]
+        with within(1.5):
+            rows = ask(*urls, **{"connect_timeout": 5.0, limit: 0.3})
+    assert ["not tried" in row.error for row in rows] == [False] * 3 + [True] * 2
+    assert rows[0].ip == ("127.0.0.1" if silence else "")
 
 
 def test_only_the_silent_port_is_left_alone():
