@@ -145,13 +145,13 @@ class RetryPolicy(NamedTuple):
     ) -> float | None:
         """Return the least delay in seconds before another attempt, or None to leave it at this one.
 
-        A Retry-After that parses wins over the computed delay.  What this machine's limits spoiled is tried once more
-        whatever *retries* says: it is no answer of the server's.  *now* is Unix time.
+        A Retry-After that parses wins over the computed delay, unless it says "now".  What this machine's limits
+        spoiled is tried once more whatever *retries* says: it is no answer of the server's.  *now* is Unix time.
         """
         if not attempt.passing or attempt.result.attempts > self._retries_for(attempt.result):
             return None
         said = self.host_delay(attempt, now)
-        if said is not None:
+        if said:
             return said
         doubled = self.wait * 2.0 ** min(attempt.result.attempts - 1, 30)
         return min(self.max_wait, doubled * (0.75 + 0.5 * jitter()))

@@ -186,7 +186,7 @@ class Follower:
         """Return what the run waits for, the most telling first, where that is worth the bar's place."""
         if self._run.paused:
             return [say_in(self._lang, "paused")]
-        return self._waiting_notes(LONG_SECONDS) if self._run.is_ending else []
+        return self._waiting_notes(LONG_SECONDS) if self._run.is_waiting else []
 
     def _tell(self, notes: list[str]) -> None:
         """Say what the run waits for, now and then, where there is no bar to say it."""
@@ -197,9 +197,9 @@ class Follower:
                 self._show(note)
 
     def _waiting_notes(self, least: float) -> list[str]:
-        """Name the oldest that have been asked for *least* seconds, and the hosts that are held back for longest."""
+        """Name what has been asked for longest, and the hosts held back for longest: *least* seconds, both."""
         asked = [each for each in self._run.waiting_for() if each.seconds >= least]
-        held = self._run.held()
+        held = [each for each in self._run.held() if each[1] >= least]
         return [
             say_in(self._lang, "waiting", url=redact(target.url), phase=phase_in(self._lang, phase), seconds=seconds)
             for target, phase, seconds in asked[:TOLD]

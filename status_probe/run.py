@@ -145,9 +145,10 @@ class Run:
         return sorted(rows, key=lambda row: -row[1])
 
     @property
-    def is_ending(self) -> bool:
-        """Whether fewer targets are left than there are workers."""
-        return self.workers.is_fed and self._queue.qsize() + self._queue.out < self._options.workers
+    def is_waiting(self) -> bool:
+        """Whether next to nothing is being asked, or fewer targets are left than there are workers."""
+        out = self._queue.out
+        return out <= 1 or (self.workers.is_fed and self._queue.qsize() + out < self._options.workers)
 
     @property
     def paused(self) -> bool:

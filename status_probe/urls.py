@@ -69,8 +69,8 @@ class Url(NamedTuple):
 
     @property
     def host_key(self) -> str:
-        """Host and port as one text: the unit of limits by host."""
-        return f"{self.host}:{self.port}"
+        """Host and port as one text: the unit of limits by host; with a dot at the end it is no other host."""
+        return f"{self.host.removesuffix('.')}:{self.port}"
 
     @property
     def text(self) -> str:

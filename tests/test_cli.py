@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -342,3 +343,17 @@ def test_verbose_tells_what_a_run_waits_for(lang: str, phases: list[str]) -> Non
             ended = finish(process)
     for url, phase in zip(urls, phases, strict=True):
         assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}$", ended.err, re.MULTILINE), ended.err
+
+
+def test_verbose_tells_of_a_host_that_is_held_back() -> None:
+    """Also where many more URLs are left than there are workers, but nothing can be asked for a while."""
+    statuses = itertools.chain([429], itertools.repeat(200))
+
+    def limited(_: Request) -> Script:
+        return answer(next(statuses), headers=[("Retry-After", "30")])
+
+    with Server(limited) as server:
+        urls = "".join(server.url(f"/{n}\n") for n in range(20)).encode()
+        ended = run_command("-w", 2, "-v", "--max-retry-wait", "1.4", "--proxy=", given=urls)
+    assert [row["status"] for row in ended.rows] == ["200"] * 20
+    assert f"127.0.0.1:{server.port} is held back for 1 s more" in ended.err

@@ -31,6 +31,12 @@ def test_retry_after_is_read_in_both_forms(text, seconds):
     assert parse_retry_after(text, NOW) == seconds
 
 
+@pytest.mark.parametrize("text", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_retry_after_of_now_leaves_the_computed_delay(text):
+    """It names no time to wait, and another attempt in the same moment would see the same."""
+    assert RetryPolicy(1, 8, 60).delay(attempt(retry_after=text), NOW, lambda: 0.5) == 8
+
+
 def test_a_huge_retry_after_is_a_number():
     """Digits without end neither fail nor wait for ever: the policy cuts them."""
     assert parse_retry_after("9" * 400, NOW)

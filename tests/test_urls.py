@@ -207,6 +207,7 @@ def test_origin_and_host_key_use_the_effective_port() -> None:
     """A port that is named and one that is implied are the same."""
     assert parse_url("http://h.test").origin == ("http", "h.test", 80)
     assert parse_url("http://h.test").host_key == parse_url("http://h.test:80").host_key == "h.test:80"
+    assert parse_url("http://H.test.").host_key == "h.test:80"
 
 
 @pytest.mark.parametrize(
