@@ -13,6 +13,7 @@ from .hostqueue import HostQueue
 from .machine import fit_to_limits
 from .names import Resolver
 from .netwatch import NetworkWatch
+from .opener import Opener
 from .options import Options
 from .outage import Outage
 from .probe import Probe, ProbeOptions
@@ -44,13 +45,12 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     resolver = Resolver(options.hosts_table(), public_only=options.public_only, max_lookups=max(64, 2 * workers))
     bundle = options.ca_bundle_file()
 
-    def make_context() -> object:
-        return open_context(bundle, options.client_cert, options.client_key, insecure=options.insecure)
-
-    transport = Transport(resolver, make_context, options.proxy_rules(), max_idle)  # type: ignore[arg-type]
+    opener = Opener(
+        resolver, lambda: open_context(bundle, options.client_cert, options.client_key, insecure=options.insecure)
+    )
     if bundle or options.client_cert:
-        transport.load_context()  # what is wrong with a file is told at once
-    session = Session(transport)
+        opener.load_context()  # what is wrong with a file is told at once
+    session = Session(Transport(opener, options.proxy_rules(), max_idle))
     probe = Probe(
         session,
         ProbeOptions(
@@ -158,7 +158,7 @@ class Run:
     def _can_reach(self, host: Hashable) -> bool:
         """Whether *host*, a name and a port, can be connected to, or at least refuses."""
         name, _, port = str(host).rpartition(":")
-        return self._session.transport.can_reach(name, int(port), self._options.connect_timeout)
+        return self._session.transport.opener.can_reach(name, int(port), self._options.connect_timeout)
 
     def _batch(self) -> list[Pair]:
         results = self.workers.results

@@ -16,7 +16,8 @@ FLOORS = (
     "addresses arguments cells connection outfile tally turns urls",
     "again cookies dial hostqueue names pool progress proxies repeats resume sources summary",
     "answer failures outage report tunnels",
-    "chain transport workers",
+    "chain opener workers",
+    "transport",
     "session",
     "options probe",
     "plan run",
@@ -28,8 +29,8 @@ DOORS = {"__init__": {"library", "records"}, "__main__": {"cli"}, "demo": set[st
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 NETWORK = {
-    "answer", "chain", "connection", "cookies", "dial", "failures", "probe", "session", "tls", "transport", "tunnels",
-    "unreachable",
+    "answer", "chain", "connection", "cookies", "dial", "failures", "opener", "probe", "session", "tls", "transport",
+    "tunnels", "unreachable",
 }  # fmt: skip
 # What only some rooms may import.
 RESERVED = {

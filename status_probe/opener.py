@@ -1,0 +1,123 @@
+"""From a URL to a connection: its name looked up, connected to or tunnelled, under TLS where that is wanted."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from .connection import (
+    LOOK_UP,
+    ConnectFailed,
+    Connection,
+    ConnectionLost,
+    ConnectTimedOut,
+    DeadlineExceeded,
+    Limits,
+    TLSFailed,
+    is_exhaustion,
+    start_tls,
+)
+from .dial import connect
+from .names import Address, NameFailure, Resolver
+from .proxies import Proxy
+from .records import Phase
+from .tunnels import connect_through
+from .unreachable import ATTEMPTS, Unreachable
+from .urls import Url
+
+__all__ = ["Opener"]
+
+
+class Opener:
+    """Opens connections, for all threads of a run; *context* makes the one TLS context when it is first needed."""
+
+    def __init__(self, resolver: Resolver, context: Callable[[], ssl.SSLContext]) -> None:
+        self._resolver = resolver
+        self._unreachable = Unreachable()
+        self._make_context = context
+        self._context: ssl.SSLContext | None = None
+        self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
+
+    def open(self, url: Url, proxy: Proxy | None, limits: Limits, until: float) -> Connection:
+        """Return a connection for *url* that is ready before *until* (monotonic).
+
+        Raises what ``failures`` classifies.
+        """
+        if proxy is None:
+            return self._open_direct(url, limits, until)
+        sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
+        return self._connection(sock, ip, url, limits, until)
+
+    def can_reach(self, host: str, port: int, seconds: float) -> bool:
+        """Whether *host* can be connected to within *seconds*, or at least refuses; nothing is asked."""
+        until = time.monotonic() + seconds
+        limits = Limits(seconds, seconds, seconds, until, Phase())
+        try:
+            sock, _ = connect(self._resolver.resolve(host, port, seconds), limits, until)
+        except requests.ConnectionError as error:
+            return isinstance(error.__cause__, ConnectionRefusedError)
+        except OSError:
+            return False
+        sock.close()
+        return True
+
+    def close(self) -> None:
+        """Let the look-up threads end."""
+        self._resolver.close()
+
+    def load_context(self) -> ssl.SSLContext:
+        """Return the one TLS context.
+
+        Raises ValueError if its files cannot be used.
+        """
+        with self._context_lock:
+            if self._context is None:
+                self._context = self._make_context()
+            return self._context
+
+    def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
+        """Open a connection to the host itself, unless it is known to answer no attempt at that."""
+        place = (url.host, url.port)
+        silent_for = self._unreachable.silent_for(place, limits.connect)
+        if silent_for is not None:
+            raise ConnectTimedOut(
+                f"not tried: the host did not answer {ATTEMPTS} attempts in a row, the last {silent_for:.0f} s ago"
+            )
+        addresses, began = self._resolve(*place, limits, until), time.monotonic()
+        try:
+            sock, ip = connect(addresses, limits, until)
+            connection = self._connection(sock, ip, url, limits, until)
+        except (ConnectTimedOut, DeadlineExceeded):
+            if time.monotonic() - began > 0.5 * min(limits.connect, limits.total):  # it had its time
+                self._unreachable.timed_out(place, began)
+            raise
+        except (ConnectFailed, TLSFailed, ConnectionLost) as error:
+            if not is_exhaustion(error):
+                self._unreachable.answered(place)
+            raise
+        self._unreachable.answered(place)
+        return connection
+
+    def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:
+        """Return a connection over *sock*, under TLS where that is wanted."""
+        if url.scheme == "https":
+            try:
+                sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
+            except Exception as error:
+                error.ip = ip  # type: ignore[attr-defined]  # for the row, as in _ask_on
+                raise
+        return Connection(sock, ip)
+
+    def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
+        limits.phase.name = LOOK_UP
+        try:
+            return self._resolver.resolve(host, port, until - time.monotonic())
+        except NameFailure as failure:
+            if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
+                raise limits.exceeded(LOOK_UP) from failure
+            raise
