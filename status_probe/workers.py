@@ -70,8 +70,7 @@ class Workers:
     """*count* threads that take tasks from *queue* and put what came of them on *results*.
 
     *probe* is called with a target, the number of this attempt and what it is to tell its phase to, and raises nothing.
-    *outage* tells failures of our
-    own network from dead hosts, None does without.
+    *outage* tells failures of our own network from dead hosts, None does without.
     """
 
     def __init__(
