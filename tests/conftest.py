@@ -1,7 +1,8 @@
-"""What every test gets: no thread left alive, and no environment that decides a result."""
+"""What every test gets: no thread left alive, and no environment or ignored signal that decides a result."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,15 @@ ENVIRONMENT = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_heard() -> None:
+    """Let the commands under test hear what our own shell ignores, SIGINT of what it runs with ``&``."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
