@@ -338,7 +338,7 @@ def test_verbose_tells_what_a_run_waits_for(lang: str, phases: list[str]) -> Non
     """Without a terminal -v says what the last answers are awaited from, what is done there, and for how long."""
     with Server(hang()) as server, Server({}, on_connect=hang()) as mute, deaf_address() as (host, port):
         urls = [server.url("/1"), mute.url("/2", scheme="https"), f"http://{host}:{port}/3"]
-        words = ["-v", "--max-time", "2.5", "--retries", "0", "--proxy=", "--lang", lang]
+        words = ["-v", "--max-time", "1.6", "--retries", "0", "--proxy=", "--lang", lang]
         with start_command(*urls, *words, environ={"PYTHONUTF8": "1"}) as process:
             ended = finish(process)
     for url, phase in zip(urls, phases, strict=True):
