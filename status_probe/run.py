@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
@@ -102,7 +101,6 @@ class Run:
             retries=RetryPolicy(options.retries, options.retry_wait, options.max_retry_wait),
             outage=self._outage,
         )
-        self._ended = False
 
     def __enter__(self) -> Run:  # noqa: PYI034 - Self is 3.11's
         self.workers.start(self._tasks())
@@ -112,7 +110,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-        if self._ended:
+        if self.workers.results.ended:
             self.workers.join(2.0)
         if self._repeats:
             self._repeats.close()
@@ -129,7 +127,7 @@ class Run:
 
         Raises what the list raised when it could not be read on, after all rows of what was read.
         """
-        while not self._ended:
+        while not self.workers.results.ended:
             yield self._batch()
         if self.workers.fault:
             raise self.workers.fault
@@ -161,19 +159,11 @@ class Run:
         return self._session.transport.opener.can_reach(name, int(port), self._options.connect_timeout)
 
     def _batch(self) -> list[Pair]:
-        results = self.workers.results
         batch: list[Pair] = []
-        try:
-            finished = results.get(timeout=POLL_SECONDS)
-            while finished is not None:
-                self._add(batch, finished)
-                if len(batch) >= MAX_BATCH:
-                    break
-                finished = results.get_nowait()
-            self._ended = finished is None
-        except queue.Empty:
-            pass
-        self.workers.taken()
+        for finished in self.workers.results.take(POLL_SECONDS):
+            self._add(batch, finished)
+            if len(batch) >= MAX_BATCH:
+                break
         return batch
 
     def _add(self, batch: list[Pair], finished: Finished) -> None:

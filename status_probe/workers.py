@@ -1,7 +1,7 @@
 """The thread group: a feeder that fills the queue, and workers that ask, put off, and hand on what came of it.
 
-The end is told by the feeder: when every target is fed it waits until all are done, shuts the queue down, and puts
-None on the queue of results.  All threads are daemons: a stop drops what waits and does not wait for a stuck server.
+The end is told by the feeder: when every target is fed it waits until all are done, shuts the queue down, and ends
+the queue of results.  All threads are daemons: a stop drops what waits and does not wait for a stuck server.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from .failures import RetryPolicy
 from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
 from .records import Asking, Attempt, Phase, Result, Target
+from .resultqueue import ResultQueue
 
 __all__ = ["Finished", "InFlight", "Task", "Workers"]
 
@@ -82,12 +82,11 @@ class Workers:
         retries: RetryPolicy,
         outage: Outage | None = None,
     ) -> None:
-        self.results: SimpleQueue[Finished | None] = SimpleQueue()
+        self.results: ResultQueue[Finished] = ResultQueue(MAX_RESULTS)
         self._probe = probe
         self._queue = queue
         self._retries = retries
         self._outage = outage
-        self._room = threading.Event()  # set by the writer when it has taken results
         self._asked: list[tuple[Task, float] | None] = [None] * count  # by worker: its task, and since when
         self._stopped = False
         self._threads: list[threading.Thread] = []
@@ -119,7 +118,7 @@ class Workers:
         """Drop what waits; workers end after what they are asking."""
         self._stopped = True
         self._queue.shutdown(immediate=True)
-        self._room.set()
+        self.results.let_in()
         if self._outage:
             self._outage.end()
 
@@ -129,10 +128,6 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
-
-    def taken(self) -> None:
-        """Tell that results were taken, so that there is room again."""
-        self._room.set()
 
     def in_flight(self) -> list[InFlight]:
         """Return what is being asked, the oldest first."""
@@ -153,14 +148,14 @@ class Workers:
         self._queue.shutdown()
         if self._outage:
             self._outage.end()
-        self.results.put(None)
+        self.results.end()
 
     def _unfinished(self, tasks: Iterable[Task | Finished]) -> Iterable[Task]:
         for task in tasks:
             if isinstance(task, Task):
                 yield task
             else:
-                self._hand_on(task)
+                self.results.put(task)
             if self._stopped:
                 return
 
@@ -206,7 +201,7 @@ class Workers:
             return
         except Exception:
             log.exception("internal error")  # the row is there; only another attempt is not
-        self._hand_on(Finished(task.target, attempt.result, task.key))
+        self.results.put(Finished(task.target, attempt.result, task.key))
 
     def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
         if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
@@ -229,9 +224,3 @@ class Workers:
         seconds = self._retries.host_delay(attempt)
         if seconds:
             self._queue.hold(host, seconds)
-
-    def _hand_on(self, finished: Finished) -> None:
-        while self.results.qsize() >= MAX_RESULTS and not self._stopped:
-            self._room.clear()
-            self._room.wait(1.0)
-        self.results.put(finished)

@@ -19,6 +19,7 @@ from status_probe.hostqueue import HostQueue
 from status_probe.netwatch import NetworkWatch
 from status_probe.outage import Outage
 from status_probe.records import Asking, Attempt, Outcome, Phase, Result, Target
+from status_probe.resultqueue import ResultQueue
 from status_probe.workers import Finished, Task, Workers
 
 LIMIT = 10.0  # seconds
@@ -69,9 +70,16 @@ class Group:
 
     def take_all(self) -> list[Finished]:
         """Return everything until the end is told."""
-        taken = list(iter(lambda: self.workers.results.get(timeout=LIMIT), None))
-        self.workers.taken()
-        return [finished for finished in taken if finished]
+        return take_all(self.workers.results)
+
+
+def take_all(results: ResultQueue[Finished]) -> list[Finished]:
+    taken: list[Finished] = []
+    limit = time.monotonic() + LIMIT
+    while not results.ended:
+        taken += results.take(0.2)
+        assert time.monotonic() < limit
+    return taken
 
 
 def numbers(finished: Iterable[Finished]) -> list[int]:
@@ -251,10 +259,7 @@ def test_a_slow_writer_slows_the_workers(monkeypatch: pytest.MonkeyPatch) -> Non
             assert time.monotonic() < limit
             time.sleep(0.001)
         assert results.qsize() <= 10 + 4 + 1
-        taken = []
-        while (finished := results.get(timeout=LIMIT)) is not None:
-            taken.append(finished)
-            group.workers.taken()
+        taken = take_all(results)
     assert numbers(taken) == list(range(300))
 
 
