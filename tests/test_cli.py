@@ -327,22 +327,23 @@ def _read_terminal(number: int, until: bytes = b"\0") -> bytes:
     return shown
 
 
-@pytest.mark.parametrize(
-    ("lang", "phases"),
-    [
-        ("en", ["waiting for the answer for ", "in the TLS handshake for ", "connecting for "]),
-        ("zh", ["等待响应已 ", "TLS 握手已 ", "建立连接已 "]),
-    ],
-)
-def test_verbose_tells_what_a_run_waits_for(lang: str, phases: list[str]) -> None:
+def test_verbose_tells_what_a_run_waits_for() -> None:
     """Without a terminal -v says what the last answers are awaited from, what is done there, and for how long."""
     with Server(hang()) as server, Server({}, on_connect=hang()) as mute, deaf_address() as (host, port):
         urls = [server.url("/1"), mute.url("/2", scheme="https"), f"http://{host}:{port}/3"]
-        words = ["-v", "--max-time", "1.6", "--retries", "0", "--proxy=", "--lang", lang]
-        with start_command(*urls, *words, environ={"PYTHONUTF8": "1"}) as process:
-            ended = finish(process)
-    for url, phase in zip(urls, phases, strict=True):
-        assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}$", ended.err, re.MULTILINE), ended.err
+        words = [*urls, "-v", "--max-time", "1.6", "--retries", "0", "--proxy="]
+        with (
+            start_command(*words, "--lang", "en") as english,
+            start_command(*words, "--lang", "zh", environ={"PYTHONUTF8": "1"}) as chinese,
+        ):
+            told = [finish(english).err, finish(chinese).err]
+    phases = [
+        ("waiting for the answer for ", "in the TLS handshake for ", "connecting for "),
+        ("等待响应已 ", "TLS 握手已 ", "建立连接已 "),
+    ]
+    for err, of_lang in zip(told, phases, strict=True):
+        for url, phase in zip(urls, of_lang, strict=True):
+            assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}$", err, re.MULTILINE), err
 
 
 def test_verbose_tells_of_a_host_that_is_held_back() -> None:

@@ -77,9 +77,9 @@ def test_a_second_asking_on_a_new_connection_waits_for_its_turn():
         return answer(204) if request.first else [answer(408), close()]
 
     with Server(tired) as server:
-        rows = run([server.url(f"/{n}") for n in range(4)], delay=0.2, retries=0)
+        rows = run([server.url(f"/{n}") for n in range(4)], delay=0.1, retries=0)
         assert 4 < len(server.log) < 9
-        assert min(gaps(server.log)) > 0.2 - JITTER
+        assert min(gaps(server.log)) > 0.1 - JITTER
     assert [(row.status, row.attempts) for row in rows] == [(204, 1)] * 4
 
 

@@ -97,7 +97,7 @@ def test_what_nohup_wants_is_kept(server: Server, tmp_path: Path) -> None:
     """A signal that is ignored when the command starts does not stop it."""
     write_list(tmp_path, server, ok=1, stuck=1)
     ignored = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
-    words = ["my urls.txt", "-q", "--max-time", "1", "--retries", "0"]
+    words = ["my urls.txt", "-q", "--max-time", "0.5", "--retries", "0"]
     before = len(server.log)
     with start_command(*words, cwd=tmp_path, **ignored) as process:
         server.wait_until(lambda: len(server.log) - before >= 2)
@@ -200,11 +200,11 @@ def test_the_line_to_go_on_is_right_when_pasted(server: Server, tmp_path: Path) 
     """The command that a stopped run names goes on with it, with blanks and quotes in names, whatever started it."""
     write_list(tmp_path, server, ok=5, stuck=3)
     before = len(server.log)
-    words = ["my urls.txt", "--max-time", "0.5", "--retries", "0", "-o", "it's mine.csv", "--overwrite"]
+    words = ["my urls.txt", "--max-time", "0.2", "--retries", "0", "-o", "it's mine.csv", "--overwrite"]
     with start_command("--max-time", "60", *words[:1], *words[5:], cwd=tmp_path) as process:
         server.wait_until(lambda: len(server.log) - before >= 8)
         ended = stop(process, signal.SIGINT)
-    pasted = ended.err.partition("to go on: ")[2].strip().replace("--max-time 60", "--max-time 0.5 --retries 0")
+    pasted = ended.err.partition("to go on: ")[2].strip().replace("--max-time 60", "--max-time 0.2 --retries 0")
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
     subprocess.run(pasted, shell=True, cwd=tmp_path, env=environ, timeout=20, check=True, capture_output=True)
