@@ -9,14 +9,7 @@ from .connection import Connection
 from .pool import Shape
 from .wire import Head
 
-__all__ = ["Answer", "body_length"]
-
-
-def body_length(head: Head, method: str) -> int | None:
-    """Return how many bytes of body follow *head*, None where only reading tells."""
-    if not head.has_body(method):
-        return 0
-    return None if head.chunked else head.content_length
+__all__ = ["Answer"]
 
 
 class Answer(NamedTuple):

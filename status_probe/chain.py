@@ -47,12 +47,15 @@ class Chain:
     """The way of one request and the redirects that follow it."""
 
     __slots__ = (
-        "asked", "cookies", "elapsed", "failure", "head", "hops", "ip", "method", "seen", "start", "url", "waited",
+        "anew", "asked", "cookie", "cookies", "elapsed", "failure", "head", "hops", "ip", "method", "seen", "start",
+        "url", "waited",
     )  # fmt: skip
 
     def __init__(self, method: str, url: Url) -> None:
         self.method = method
         self.url = url  # asked now, or next
+        self.cookie = ""  # to be sent there
+        self.anew = False  # on a new connection
         self.start = url
         self.hops: list[Hop] = []  # answered, oldest first
         self.head: Head | None = None  # of the last answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,113 +56,119 @@ class ProbeOptions(NamedTuple):
     own_fields: Mapping[str, str] = {}  # the user's, sent to the listed URL's origin only
 
 
-_Steps = Generator[str, None, Chain]
-
-
 class Probe:
     """Asks targets over a shared session; called by many threads at once."""
 
     def __init__(self, session: Session, options: ProbeOptions) -> None:
         self._session = session
         self._options = options
+        self._method = "GET" if options.method == "get" else "HEAD"  # the first of each target
         self._fields = HeaderLines(options.fields)
         self._all_fields = HeaderLines({**options.fields, **options.own_fields})
 
     def __call__(self, target: Target, attempts: int = 1) -> Attempt:
         """Return what *target* answers, without a pause before any redirect; *attempts* counts this one."""
-        asking = self.asking(target, attempts, Phase())
+        asking = self.asking(target, None, attempts, Phase())
         try:
             while True:
                 next(asking)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
-    def asking(self, target: Target, attempts: int, phase: Phase) -> Asking:
+    def parse(self, text: str) -> Url:
+        """Return what is asked first for *text*, as listed.
+
+        Raises InvalidURL where it cannot be asked.
+        """
+        scheme = self._options.default_scheme
+        return parse_url(text, "https" if scheme == "auto" else scheme)
+
+    def asking(self, target: Target, url: Url | None, attempts: int, phase: Phase) -> Asking:
         """Ask *target*, as the caller lets it go on from one host to the next, and return what it answers.
 
-        *phase* tells meanwhile what it is doing.
+        *url* is what its text was parsed to, if that was done; *phase* tells meanwhile what it is doing.
         """
         watch = Stopwatch(self._options.connect_timeout, self._options.read_timeout, self._options.max_time, phase)
         try:
             if target.fault:
                 raise InvalidURL(target.fault)
-            chain = yield from self._ask_schemes(target.url, watch)
+            following: Chain | None = Chain(self._method, url or self.parse(target.url))
+            while following:
+                chain = following
+                while not self._has_ended(chain, watch):
+                    yield from watch.turn(chain.url)
+                following = self._other_way(chain, target.url, watch)
+                if following:
+                    yield from watch.turn(following.url)
         except InvalidURL as error:
-            chain = Chain("", Url("http", "", 80, "/"))
-            chain.failure = Failure(Outcome.INVALID_URL, str(error))
+            chain = _chain_of(Failure(Outcome.INVALID_URL, str(error)))
         except Exception as error:
             log.exception("internal error at %s", redact(target.url))
-            chain = Chain("", Url("http", "", 80, "/"))
-            chain.failure = Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}")
+            chain = _chain_of(Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}"))
             chain.elapsed = watch.spent
         return self._attempt(target, chain, attempts)
 
-    def _ask_schemes(self, text: str, watch: Stopwatch) -> _Steps:
-        """Ask with the scheme listed; where there is none, https first, and http where that cannot be connected."""
-        default = self._options.default_scheme
-        chain = yield from self._ask_methods(parse_url(text, "https" if default == "auto" else default), watch)
-        if chain.asked > 1 or not _cannot_do_tls(chain) or default != "auto" or has_scheme(text):
-            return chain
-        url = parse_url(text, "http")
-        yield from watch.turn(url)
-        return (yield from self._ask_methods(url, watch))
+    def _other_way(self, chain: Chain, text: str, watch: Stopwatch) -> Chain | None:
+        """Return a chain that may do better than *chain* did, None where there is none.
 
-    def _ask_methods(self, url: Url, watch: Stopwatch) -> _Steps:
-        """Ask by the method wanted; for auto by HEAD, and by GET where that did not settle it, within the same time."""
-        if self._options.method != "auto":
-            return (yield from self._follow(Chain(self._options.method.upper(), url), watch))
-        chain = yield from self._follow(Chain("HEAD", url), watch)
-        settled = chain.outcome in _METHOD_MATTERS_NOT if chain.failure else (chain.status or 0) < 400
-        if settled or time.monotonic() >= watch.limits.deadline:
-            return chain
-        yield from watch.turn(url)
-        return (yield from self._follow(Chain("GET", url), watch))
+        That is GET where HEAD did not settle it, within the same time; and http where https cannot be connected to,
+        for *text* without a scheme.
+        """
+        if chain.failure is None and (self._options.method != "auto" or (chain.status or 0) < 400):
+            return None  # mostly
+        may_try_get = self._options.method == "auto" and chain.method == "HEAD"
+        if may_try_get and chain.outcome not in _METHOD_MATTERS_NOT and time.monotonic() < watch.limits.deadline:
+            return Chain("GET", chain.start)
+        if chain.start.scheme == "http" or chain.asked > 1 or not _cannot_do_tls(chain):
+            return None
+        if self._options.default_scheme != "auto" or has_scheme(text):
+            return None
+        return Chain(self._method, parse_url(text, "http"))
 
-    def _follow(self, chain: Chain, watch: Stopwatch) -> _Steps:
-        while True:
-            cookie = chain.cookies.header(chain.url) if chain.cookies else ""
-            chain.asked += 1
-            try:
-                try:
-                    location = self._ask(chain, cookie, watch)
-                except StaleConnection:
-                    yield from watch.turn(chain.url)
-                    location = self._ask(chain, cookie, watch, anew=True)
-            except Exception as error:
-                chain.failure = classify(error)
-                chain.ip = getattr(error, "ip", "") or chain.ip
-                chain.elapsed = watch.spent
-                return chain
-            if location is None:
-                return chain
-            chain.failure = self._lead_on(chain, location, cookie)
-            if chain.failure:
-                return chain
-            yield from watch.turn(chain.url)
+    def _has_ended(self, chain: Chain, watch: Stopwatch) -> bool:
+        """Ask the chain's URL; return whether that was all, else the chain leads on to another one."""
+        try:
+            location = self._ask(chain, watch)
+        except StaleConnection:
+            chain.anew = True
+            return False
+        except Exception as error:
+            chain.failure = classify(error)
+            chain.ip = getattr(error, "ip", "") or chain.ip
+            chain.elapsed = watch.spent
+            return True
+        if location is None:
+            return True
+        chain.failure = self._lead_on(chain, location)
+        return chain.failure is not None
 
-    def _ask(self, chain: Chain, cookie: str, watch: Stopwatch, *, anew: bool = False) -> str | None:
+    def _ask(self, chain: Chain, watch: Stopwatch) -> str | None:
         """Ask the chain's URL and note the answer; return where it leads, None where it ends."""
-        request = Request.of(chain.method, chain.url, self._fields_for(chain, cookie))
-        if anew:
-            request.anew = True
-        response = self._session.send(request, stream=True, timeout=watch.limits, proxies={})
+        request = Request.of(chain.method, chain.url, self._fields_for(chain))
+        if chain.anew:
+            request.anew, chain.anew = True, False
+        else:
+            chain.asked += 1
+        response = self._session.send(request, timeout=watch.limits)
         answer = response.answer  # type: ignore[attr-defined]
-        chain.waited += answer.connection.waited
+        head, connection = answer.head, answer.connection
+        chain.waited += connection.waited
         chain.elapsed = watch.spent - chain.waited
-        head = chain.head = answer.head
-        chain.ip = answer.connection.ip
+        chain.head = head
+        chain.ip = connection.ip
         chain.hops.append(Hop(head.status, chain.url.shown))
-        location = self._location(head)
+        location = self._location(head) if head.status in _REDIRECTS else None
         if location is not None and "set-cookie" in head.fields:
             chain.cookies = _cookies_of(chain)
         response.close()
         return location
 
-    def _fields_for(self, chain: Chain, cookie: str) -> HeaderLines:
+    def _fields_for(self, chain: Chain) -> HeaderLines:
         """The user's own headers and credentials go to the origin they were given for only."""
-        at_home = chain.url.origin == chain.start.origin
+        url, start, cookie = chain.url, chain.start, chain.cookie
+        at_home = url is start or url.origin == start.origin
         fields = self._all_fields if at_home else self._fields
-        authorization = chain.url.authorization or (chain.start.authorization if at_home else None)
+        authorization = url.authorization or (start.authorization if at_home else None)
         if not authorization and not cookie:
             return fields
         extra = {"Authorization": authorization} if authorization else {}
@@ -173,13 +179,14 @@ class Probe:
         return HeaderLines({**{name: fields[name] for name in fields if name.lower() not in replaced}, **extra})
 
     def _location(self, head: Head) -> str | None:
-        if head.status not in _REDIRECTS or not self._options.max_redirects:
+        """Return where a redirect leads, None where it ends the chain."""
+        if not self._options.max_redirects:
             return None
         return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
 
-    def _lead_on(self, chain: Chain, location: str, asked_with: str) -> Failure | None:
+    def _lead_on(self, chain: Chain, location: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""
-        chain.seen.add((chain.url.text, asked_with))
+        chain.seen.add((chain.url.text, chain.cookie))
         shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
         try:
             following = join(chain.url, location)
@@ -193,7 +200,7 @@ class Probe:
                 Outcome.TOO_MANY_REDIRECTS,
                 f"it redirects more than {self._options.max_redirects} times, next to {following.shown}",
             )
-        chain.url = following
+        chain.url, chain.cookie = following, cookie
         return None
 
     def _attempt(self, target: Target, chain: Chain, attempts: int) -> Attempt:
@@ -235,6 +242,13 @@ def _words(
     hint = codes.hint(status, outcome, lang, cause=cause, bot=bot, permanent_redirect=moved)
     verdict = codes.verdict(status, outcome, permanent_redirect=moved, bot=bot, cause=cause)
     return codes.meaning(status, outcome, lang), hint, verdict
+
+
+def _chain_of(failure: Failure) -> Chain:
+    """Return a chain of which nothing was asked."""
+    chain = Chain("", Url("http", "", 80, "/"))
+    chain.failure = failure
+    return chain
 
 
 def _cannot_do_tls(chain: Chain) -> bool:

@@ -21,7 +21,7 @@ from .repeats import Claim, Repeats
 from .session import Session
 from .tls import open_context
 from .transport import Transport
-from .urls import InvalidURL, Url, parse_url
+from .urls import InvalidURL, Url
 from .workers import Finished, InFlight, Task, Workers
 
 __all__ = ["Run", "open_probe"]
@@ -176,14 +176,14 @@ class Run:
         for target in self._targets:
             known = self._earlier(target) if self._earlier else None
             try:
-                url = None if target.fault else self._parse(target.url)
+                url = None if target.fault else self._probe.parse(target.url)
             except InvalidURL:
                 url = None
             if url is None:
                 if known is None:
                     yield Finished(target, self._probe(target).result)
             elif known is None:
-                yield from self._claim(Task(target, url.host_key, self._key(target.url, url)))
+                yield from self._claim(Task(target, url.host_key, self._key(target.url, url), url))
             elif self._repeats:
                 self._repeats.preload(self._key(target.url, url), known)
 
@@ -193,10 +193,6 @@ class Run:
             yield task
         elif isinstance(claim, Result):
             yield Finished(task.target, claim)
-
-    def _parse(self, text: str) -> Url:
-        scheme = self._options.default_scheme
-        return parse_url(text, "https" if scheme == "auto" else scheme)
 
     @staticmethod
     def _key(text: str, url: Url) -> str:

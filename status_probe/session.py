@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -56,7 +57,8 @@ _LINE_BREAKS = frozenset("\r\n\0")
 class Request(requests.PreparedRequest):
     """A prepared request that carries its parsed URL, so that nothing is parsed or escaped a second time."""
 
-    parsed: Url | None = None
+    parsed: Url
+    lines: str  # its headers as they are sent
     anew = False  # on a new connection
 
     def __init__(self) -> None:
@@ -71,24 +73,75 @@ class Request(requests.PreparedRequest):
     def of(cls, method: str, url: Url, fields: HeaderLines) -> Request:
         """Return a request for *url* as it stands."""
         request = cls()
-        request.method, request.url, request.parsed = method, url.text, url
-        request.headers = fields  # type: ignore[assignment]
+        request.method, request.parsed, request.headers, request.lines = method, url, fields, fields.lines  # type: ignore[assignment]
         return request
+
+    @cached_property
+    def url(self) -> str:  # type: ignore[override]
+        """The URL without credentials."""
+        return self.parsed.text
 
 
 class RunResponse(requests.Response):
-    """A Response that knows the Answer it was made of."""
+    """A Response that knows the Answer it was made of; the rest of what requests promises is made when asked for."""
 
-    answer: Answer
     _content: Any = False  # requests' word for: not read yet
     _content_consumed = False
     _next = None
+    _encoding: str | None = None
     elapsed = datetime.timedelta(0)
     connection: Any = None
 
-    def __init__(self) -> None:
-        """Assign nothing: what requests makes for each response, a cookie jar with its lock above all, is not used."""
-    _encoding: str | None = None
+    def __init__(self, request: requests.PreparedRequest, answer: Answer, transport: Transport, limits: Limits) -> None:
+        """Assign little: what requests makes for each response, a cookie jar with its lock above all, is not used."""
+        self.request = request
+        self.answer = answer
+        self._transport = transport
+        self._limits = limits
+        self._is_open = True
+
+    def close(self) -> None:
+        """Be done with the answer; its connection is kept where that is safe."""
+        if self._is_open:
+            self._is_open = False
+            self._transport.finish(self.answer, self._limits)
+
+    def stream(self, amount: int = 0, decode_content: bool = False) -> Iterator[bytes]:  # noqa: ARG002
+        """Yield what is read of the body, in one piece; requests asks ``raw`` for it."""
+        if self._is_open:
+            self._is_open = False
+            yield self._transport.read_body(self.answer, self._limits)
+
+    @property
+    def raw(self) -> RunResponse:  # type: ignore[override]
+        """What requests reads the body from."""
+        return self
+
+    @cached_property
+    def status_code(self) -> int:  # type: ignore[override]
+        """The status."""
+        return self.answer.head.status
+
+    @cached_property
+    def reason(self) -> str:  # type: ignore[override]
+        """The reason phrase."""
+        return self.answer.head.reason
+
+    @cached_property
+    def url(self) -> str:  # type: ignore[override]
+        """The URL that was asked."""
+        return self.request.url or ""
+
+    @cached_property
+    def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override]
+        """The header fields; of a repeated one all values, parted by commas."""
+        fields = self.answer.head.fields
+        return CaseInsensitiveDict({name: value.replace("\n", ", ") for name, value in fields.items()})
+
+    @cached_property
+    def history(self) -> list[requests.Response]:  # type: ignore[override]
+        """No redirect was followed."""
+        return []
 
     @property
     def cookies(self) -> requests.cookies.RequestsCookieJar:  # type: ignore[override]
@@ -115,15 +168,20 @@ class Session(requests.Session):
         self.headers["Accept-Encoding"] = "identity"  # nothing is decompressed
         self.adapters.clear()
         self.transport = transport
-        adapter = self._adapter = Adapter(transport)
+        adapter = Adapter(transport)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a prepared request; one of a run straight to its adapter, past hooks, cookies and redirects."""
-        if isinstance(request, Request):
-            return self._adapter.send(request, timeout=options.get("timeout"))
-        return super().send(request, **options)
+        """Send a prepared request; one of a run goes past adapters, hooks, cookies and redirects.
+
+        Raises what ``failures`` classifies; and StaleConnection for a Request of a run: that is to be asked anew.
+        """
+        if not isinstance(request, Request):
+            return super().send(request, **options)
+        transport, limits = self.transport, options["timeout"]
+        answer = transport.ask(request.method or "GET", request.parsed, request.lines, limits, anew=request.anew)
+        return RunResponse(request, answer, transport, limits)
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
         """Follow nothing: requests would read and unpack the whole body of a redirect, whatever its size."""
@@ -148,76 +206,23 @@ class Adapter(BaseAdapter):
     ) -> RunResponse:
         """Return the answer; *verify*, *cert* and *proxies* are the transport's, for all requests alike.
 
-        Raises what ``failures`` classifies; and StaleConnection for a Request of a run: that is to be asked anew.
+        Raises what ``failures`` classifies.
         """
         limits = timeout if isinstance(timeout, Limits) else _limits(timeout)
-        url = getattr(request, "parsed", None) or _parse(request.url or "")
-        fields = request.headers
-        if isinstance(fields, HeaderLines):
-            lines = fields.lines
-        else:
-            lines = HeaderLines({str(name): _text(value) for name, value in fields.items()}).lines
+        url = _parse(request.url or "")
+        lines = HeaderLines({str(name): _text(value) for name, value in request.headers.items()}).lines
         if request.body is not None:
             raise ValueError("a status check sends no body")
         method = request.method or "GET"
         try:
-            answer = self._transport.ask(method, url, lines, limits, anew=getattr(request, "anew", False))
+            answer = self._transport.ask(method, url, lines, limits)
         except StaleConnection:
-            if isinstance(request, Request):
-                raise
             answer = self._transport.ask(method, url, lines, limits, anew=True)
-        return _response(request, answer, _Body(self._transport, answer, limits))
+        return RunResponse(request, answer, self._transport, limits)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._transport.close()
-
-
-class _Body:
-    """What requests reads a body from."""
-
-    def __init__(self, transport: Transport, answer: Answer, limits: Limits) -> None:
-        self._transport = transport
-        self._answer: Answer | None = answer
-        self._limits = limits
-
-    def stream(self, amount: int = 0, decode_content: bool = False) -> Iterator[bytes]:  # noqa: ARG002
-        """Yield what is read of the body, in one piece."""
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            yield self._transport.read_body(answer, self._limits)
-
-    def close(self) -> None:
-        """Be done with the answer; its connection is kept where that is safe."""
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            self._transport.finish(answer, self._limits)
-
-
-def _response(request: requests.PreparedRequest, answer: Answer, body: _Body) -> RunResponse:
-    response = RunResponse()
-    response.answer = answer
-    response.history = []
-    response.status_code = answer.head.status
-    response.reason = answer.head.reason
-    response.headers = _Headers(answer.head.fields)
-    response.url = request.url or ""
-    response.request = request
-    response.raw = body
-    return response
-
-
-class _Headers(CaseInsensitiveDict[str]):
-    """A response's headers, filled in when somebody asks: the probe reads the head itself."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        self._fields = fields
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "_store":
-            raise AttributeError(name)
-        CaseInsensitiveDict.__init__(self, {key: value.replace("\n", ", ") for key, value in self._fields.items()})
-        return self.__dict__["_store"]
 
 
 def _limits(timeout: float | tuple[float | None, float | None] | None) -> Limits:

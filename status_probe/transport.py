@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from . import wire
-from .answer import Answer, body_length
+from .answer import Answer
 from .connection import Connection, ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaustion, read_head
 from .opener import Opener
 from .pool import Pool
@@ -69,14 +69,15 @@ class Transport:
         """
         if not answer.head.reusable(answer.method):
             answer.connection.close()
+        elif answer.body_length == len(answer.rest):  # it came along with the head, and nothing else: mostly
+            self._keep(answer)
         elif answer.has_surplus:
             answer.connection.close()
             self._pool.distrust(answer.origin)
         elif answer.head.status // 100 == 3 and not answer.is_whole:
             answer.connection.close()  # the body of a redirect is never read
         elif self._read_to_end(answer, limits):
-            answer.connection.shape = answer.shape
-            self._pool.put(answer.origin, answer.connection)
+            self._keep(answer)
 
     def read_body(self, answer: Answer, limits: Limits) -> bytes:
         """Return the content, at most MAX_BODY_BYTES of it, and close the connection.
@@ -168,13 +169,15 @@ class Transport:
             error.ip = connection.ip  # type: ignore[attr-defined]  # for the row: what was connected to
             raise
         connection.uses += 1
-        return Answer(head, connection, reader.rest, origin, method, body_length(head, method))
+        return Answer(head, connection, reader.rest, origin, method, head.body_length(method))
+
+    def _keep(self, answer: Answer) -> None:
+        answer.connection.shape = answer.shape
+        self._pool.put(answer.origin, answer.connection)
 
     def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
         """Read to the end of the body; False, and the connection closed, where that does not come soon."""
         body, end = answer.rest, answer.body_length
-        if end == len(body):
-            return True  # it came along with the head, as most do
         soon = limits._replace(deadline=min(limits.deadline, time.monotonic() + DRAIN_SECONDS))
         try:
             while end is None or len(body) < end:

@@ -17,13 +17,16 @@ The rules, and why each is as it is:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "Head", "HeadReader", "ProtocolError", "chunked_end", "dechunk"]
 
 MAX_HEAD_BYTES = 256 * 1024  # as Chrome; requests' 100 lines of 64 KiB lose answers that browsers show
 MAX_REASON = 1000  # characters
+KNOWN_HEADS, KNOWN_HEAD_BYTES = 256, 2048  # that are remembered, and how long one is at most
 MAX_CHUNK_LINE_BYTES = 4096
 MAX_BODY_BYTES = 64 * 1024  # above it a new connection is cheaper than the rest of the body
 
@@ -52,27 +55,15 @@ class Head(NamedTuple):
     status: int
     reason: str
     minor_version: int  # of HTTP/1; 0 closes where nothing else is said
-    fields: dict[str, str]
+    fields: Mapping[str, str]
     whole: bool  # it ended with its blank line, within bounds
+    content_length: int | None  # None where there is none or it is no single number
+    keeps: bool  # nothing in it speaks against using the connection again: see reusable()
 
     def first(self, name: str) -> str:
         """Return the first value of the field *name* (lower case), or empty text."""
-        return self.fields.get(name, "").partition("\n")[0]
-
-    @property
-    def content_length(self) -> int | None:
-        """The Content-Length, or None where there is none or it is no single number.
-
-        Source: RFC 9110, section 8.6: equal repetitions may be taken as one.
-        """
-        text = self.fields.get("content-length")
-        if text is None:
-            return None
-        if text.isdigit() and text.isascii() and len(text) < 19:  # a tenth of the time of what follows
-            return int(text)
-        values = {value.strip() for value in text.replace("\n", ",").split(",")}
-        value = values.pop()
-        return int(value) if not values and value.isascii() and value.isdigit() and len(value) < 19 else None
+        value = self.fields.get(name, "")
+        return value.partition("\n")[0] if "\n" in value else value
 
     @property
     def chunked(self) -> bool:
@@ -83,26 +74,19 @@ class Head(NamedTuple):
         """Whether a body follows, by RFC 9112, section 6.3."""
         return method != "HEAD" and self.status not in (101, 204, 304)
 
+    def body_length(self, method: str) -> int | None:
+        """Return how many bytes of body follow, None where only reading tells."""
+        if not self.has_body(method):
+            return 0
+        return None if self.chunked else self.content_length
+
     def reusable(self, method: str) -> bool:
         """Whether the connection may be used again once the body has been read as far as it goes.
 
         Anything that two readers could take differently means no: a length that is none, both ways of framing at
         once, a coding other than chunked, chunks in HTTP/1.0.  Source: RFC 9112, sections 6.1, 6.3, 9.3.
         """
-        fields = self.fields
-        if not self.whole or self.status == 101:
-            return False
-        connection = fields.get("connection", "")
-        if connection and "close" in connection.lower():
-            return False
-        if self.minor_version == 0 and "keep-alive" not in connection.lower():
-            return False
-        coding, length = fields.get("transfer-encoding"), fields.get("content-length")
-        if coding is not None:
-            return length is None and coding.lower() == "chunked" and self.minor_version > 0
-        if length is not None:
-            return self.content_length is not None
-        return not self.has_body(method)
+        return self.keeps and (self.content_length is not None or self.chunked or not self.has_body(method))
 
 
 class HeadReader:
@@ -125,6 +109,12 @@ class HeadReader:
 
         Raises ProtocolError as soon as it is plain that no answer comes.
         """
+        if not self._buffer:
+            size = data.find(b"\r\n\r\n", 0, KNOWN_HEAD_BYTES) + 4
+            head = _whole_head(data[:size]) if size > 4 else None
+            if head is not None:
+                self.rest = data[size:]
+                return head
         self._buffer = self._buffer + data if self._buffer else data
         while self._buffer:
             line = self._status_line()
@@ -194,10 +184,55 @@ def _is_interim(line: re.Match[bytes]) -> bool:
     return line[2][:1] == b"1" and line[2] != b"101"
 
 
+@lru_cache(maxsize=KNOWN_HEADS)
+def _whole_head(data: bytes) -> Head | None:
+    """Return the Head that *data* is, no more and no less; None leaves it to the general way.
+
+    Within a second a server sends the same head many times, to redirects and missing pages above all: it is read once.
+    """
+    line = _STATUS_LINE.match(data)
+    if line is None or _is_interim(line):
+        return None
+    end = _HEAD_END.search(data, line.end() - 1)
+    if end is None or end.end() < len(data):
+        return None
+    return _head(line, data[line.end() :], whole=True)
+
+
 def _head(line: re.Match[bytes], block: bytes, *, whole: bool) -> Head:
-    minor, status, reason = line[1], int(line[2]), line[3]
+    status, reason = int(line[2]), line[3]
+    minor_version = 1 if line[1] is None else int(line[1])
     text = _decode_reason(reason.strip())[:MAX_REASON] if reason else ""
-    return Head(status, text, 1 if minor is None else int(minor), _fields(block), whole)
+    fields = _fields(block)
+    length = _content_length(fields.get("content-length"))
+    keeps = whole and status != 101 and _stays_open(fields, minor_version) and _is_framed(fields, length, minor_version)
+    return Head(status, text, minor_version, fields, whole, length, keeps)
+
+
+def _content_length(text: str | None) -> int | None:
+    """Return the number, None where there is none or no single one.
+
+    Source: RFC 9110, section 8.6: equal repetitions may be taken as one.
+    """
+    if text is None:
+        return None
+    values = {value.strip() for value in text.replace("\n", ",").split(",")}
+    value = values.pop()
+    return int(value) if not values and value.isascii() and value.isdigit() and len(value) < 19 else None
+
+
+def _stays_open(fields: Mapping[str, str], minor_version: int) -> bool:
+    """Whether the server says that it keeps the connection, which only HTTP/1.0 must say at length."""
+    connection = fields.get("connection", "").lower()
+    return "close" not in connection and (minor_version > 0 or "keep-alive" in connection)
+
+
+def _is_framed(fields: Mapping[str, str], length: int | None, minor_version: int) -> bool:
+    """Whether what is said of the body's end, if anything, can be taken in one way only."""
+    coding = fields.get("transfer-encoding")
+    if coding is not None:
+        return "content-length" not in fields and coding.lower() == "chunked" and minor_version > 0
+    return length is not None or "content-length" not in fields
 
 
 def _fields(block: bytes) -> dict[str, str]:

@@ -18,6 +18,7 @@ from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
 from .records import Asking, Attempt, Phase, Result, Target
 from .resultqueue import ResultQueue
+from .urls import Url
 
 __all__ = ["Finished", "InFlight", "Task", "Workers"]
 
@@ -32,19 +33,24 @@ _PUSHED_BACK = frozenset({429, 503})
 class Task:
     """A target on its way through the queue, from host to host where it redirects."""
 
-    __slots__ = ("asking", "attempts", "home", "host", "key", "phase", "target")
+    __slots__ = ("asking", "attempts", "home", "host", "key", "phase", "target", "url")
 
-    def __init__(self, target: Target, host: str, key: str = "", attempts: int = 0) -> None:
+    def __init__(self, target: Target, host: str, key: str = "", url: Url | None = None, attempts: int = 0) -> None:
         self.target = target
         self.key = key  # equal for targets that ask the same; for whoever finds repeats
+        self.url = url  # what the target's text was parsed to, for whoever asks it
         self.home = self.host = sys.intern(host)  # name and port: what limits are about; 100,000 may be held
         self.attempts = attempts  # that count, this one included once it is begun
         self.asking: Asking | None = None  # once begun
         self.phase = NOT_BEGUN
 
+    def again(self, attempts: int) -> Task:
+        """Return this task from its beginning, after so many attempts that count."""
+        return Task(self.target, self.home, self.key, self.url, attempts)
+
     def moved(self, host: str) -> Task:
         """Return the rest of this task at *host*."""
-        task = Task(self.target, self.home, self.key, self.attempts)
+        task = self.again(self.attempts)
         task.host = sys.intern(host)
         task.asking, task.phase = self.asking, self.phase
         return task
@@ -69,13 +75,14 @@ class InFlight(NamedTuple):
 class Workers:
     """*count* threads that take tasks from *queue* and put what came of them on *results*.
 
-    *probe* is called with a target, the number of this attempt and what it is to tell its phase to, and raises nothing.
+    *probe* is called with a target, its parsed URL, the number of this attempt and what it is to tell its phase to, and
+    raises nothing.
     *outage* tells failures of our own network from dead hosts, None does without.
     """
 
     def __init__(
         self,
-        probe: Callable[[Target, int, Phase], Asking],
+        probe: Callable[[Target, Url | None, int, Phase], Asking],
         queue: HostQueue[Task],
         *,
         count: int,
@@ -177,7 +184,7 @@ class Workers:
         if task.asking is None:
             task.attempts += 1
             task.phase = Phase()
-            task.asking = self._probe(task.target, task.attempts, task.phase)
+            task.asking = self._probe(task.target, task.url, task.attempts, task.phase)
         try:
             host = next(task.asking)
             while host == task.host and self._queue.may_go_on(host):
@@ -205,13 +212,13 @@ class Workers:
 
     def _put_back(self, task: Task, attempt: Attempt, began: float) -> bool:
         if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
-            self._queue.defer(Task(task.target, task.home, task.key, task.attempts - 1), SPOILED_SECONDS)
+            self._queue.defer(task.again(task.attempts - 1), SPOILED_SECONDS)
             return True
         self._mind_host(task.host, attempt)
         delay = self._retries.delay(attempt) if attempt.passing else None
         if delay is None:
             return False
-        self._queue.defer(Task(task.target, task.home, task.key, task.attempts), delay)
+        self._queue.defer(task.again(task.attempts), delay)
         return True
 
     def _mind_host(self, host: str, attempt: Attempt) -> None:

@@ -20,6 +20,7 @@ from status_probe.netwatch import NetworkWatch
 from status_probe.outage import Outage
 from status_probe.records import Asking, Attempt, Outcome, Phase, Result, Target
 from status_probe.resultqueue import ResultQueue
+from status_probe.urls import Url
 from status_probe.workers import Finished, Task, Workers
 
 LIMIT = 10.0  # seconds
@@ -36,10 +37,10 @@ def tasks(count: int, hosts: int = 7) -> list[Task]:
     return [Task(Target(n, n + 1, f"http://h{n % hosts}/{n}"), f"h{n % hosts}") for n in range(count)]
 
 
-def in_one_go(probe: Callable[[Target, int], Attempt]) -> Callable[[Target, int, Phase], Asking]:
+def in_one_go(probe: Callable[[Target, int], Attempt]) -> Callable[[Target, Url | None, int, Phase], Asking]:
     """Return an Asking of one request."""
 
-    def asking(target: Target, number: int, phase: Phase) -> Asking:
+    def asking(target: Target, url: Url | None, number: int, phase: Phase) -> Asking:
         phase.name = f"asking {target.number}"
         yield from ()
         return probe(target, number)
@@ -221,7 +222,7 @@ def test_a_task_moves_with_its_host() -> None:
         with lock:
             at_once[host] -= 1
 
-    def asking(target: Target, number: int, phase: Phase) -> Asking:
+    def asking(target: Target, url: Url | None, number: int, phase: Phase) -> Asking:
         visit(f"h{target.number % 7}")
         for hop in range(target.number % 4):
             host = f"h{(target.number + hop) % 7}"
