@@ -163,13 +163,13 @@ class Connection:
                 if self._is_idle():
                     return None
                 return self.sock.recv(400, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
-            self._stop_blocking()
-            self.sock.settimeout(seconds)
+            self._wait_at_most(seconds)
             received: bytes = self.sock.recv(400)  # mostly nothing comes, and a small buffer costs less
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
             return None
         except OSError:
             return b""
+        self._received += len(received)
         return received
 
     def close(self) -> None:
@@ -184,11 +184,14 @@ class Connection:
             raise limits.exceeded(phase)
         timeout = min(limits.read, left)
         if timeout != self._timeout:  # a system call
-            self._timeout = timeout
-            if self._blocks:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout))
-            else:
-                self.sock.settimeout(timeout)
+            self._wait_at_most(timeout)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._timeout = seconds
+        if self._blocks:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+        else:
+            self.sock.settimeout(seconds)
 
     def _send_at_once(self, request: bytes) -> int:
         """Send what the system takes without waiting, mostly all, and return how many bytes that is."""

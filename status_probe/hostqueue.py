@@ -41,7 +41,8 @@ class HostQueue(queue.Queue[Task]):
     *host_of* gives a task's host; it is called for each put, defer and done, so let the task carry its host.
     At most *per_host* tasks of a host are out at once, and *delay* seconds lie between two of them at least; over
     all, *rate* tasks a second are taken, evenly spaced, None meaning as many as can be.  A host that is slowed
-    down is given gaps of at most *longest_gap* seconds.  *ahead* is for feed().  *clock* returns seconds.
+    down is given gaps of at most *longest_gap* seconds.  *ahead* and *hosts_ahead* are for feed().  *clock* returns
+    seconds.
 
     join() and put() are inherited; done() stands for task_done().
     """
@@ -55,7 +56,8 @@ class HostQueue(queue.Queue[Task]):
         delay: float = 0.0,
         rate: float | None = None,
         longest_gap: float = 60.0,
-        ahead: int = 4096,
+        ahead: int = 1000,
+        hosts_ahead: int = 64,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host_of = host_of
@@ -66,6 +68,7 @@ class HostQueue(queue.Queue[Task]):
         self._paused_until = -inf
         self._slow: set[Hashable] = set()  # hosts that complained and have not recovered; read without the lock
         self._ahead = ahead
+        self._hosts_ahead = hosts_ahead
         self._clock = clock
         super().__init__(maxsize)
         self.is_shutdown = False  # 3.13 has set it already
@@ -77,24 +80,26 @@ class HostQueue(queue.Queue[Task]):
         self._waiting = 0  # workers that wait for it, or were notified and are not yet awake
         self._alarm = inf  # when the one that minds the clock wakes
 
-        # Notified whenever few hosts are left in line; feed() waits then.
+        # Notified whenever feed(), which waits for it, is to go on.
         self.hungry = threading.Condition(self.mutex)
         self._sated = False
 
     # The feeder's side
 
     def feed(self, tasks: Iterable[Task]) -> None:
-        """Put each of *tasks*, but wait while *ahead* hosts are in line, until half of them are left.
+        """Put each of *tasks*, but wait while enough are held: *ahead* of them, and *hosts_ahead* hosts in line.
 
-        So little of a list of many hosts is held; of one sorted by host as much as maxsize lets, until enough
-        hosts are in sight.  Raises ShutDown if the queue has been shut down.
+        So little of a list of many hosts is held; of one sorted by host as much as maxsize lets, until enough hosts
+        are in sight.  Once it waits it does so until half of that is left, or there is some room again: workers that
+        come for more meanwhile find it.  Raises ShutDown if the queue has been shut down.
         """
         for task in tasks:
             with self.mutex:
-                self._sated = len(self._turns.line) >= self._ahead
-                while self._sated and not self.is_shutdown:
+                while self._has_enough() and not self.is_shutdown:
+                    self._sated = True
                     self.hungry.wait()
-            self.put(task)
+                self._put(task)
+                self.unfinished_tasks += 1
 
     # The worker's side
 
@@ -298,9 +303,20 @@ class HostQueue(queue.Queue[Task]):
                 self.takeable.notify_all()
             elif self._due() < self._alarm:
                 self.takeable.notify()
-        if self._sated and len(self._turns.line) <= self._ahead // 2:
+        if self._sated and self._is_hungry():
             self._sated = False
             self.hungry.notify()
+
+    def _has_enough(self) -> bool:
+        """Whether feed() is to wait."""
+        held = self._turns.held
+        return 0 < self.maxsize <= held or (held >= self._ahead and len(self._turns.line) >= self._hosts_ahead)
+
+    def _is_hungry(self) -> bool:
+        """Whether feed(), which waits, is to go on."""
+        held = self._turns.held
+        has_room = not self.maxsize or held < self.maxsize - self.maxsize // 100
+        return has_room and (held <= self._ahead // 2 or len(self._turns.line) <= self._hosts_ahead // 2)
 
     def _due(self) -> float:
         return max(self._turns.due(), self._next_start, self._paused_until)

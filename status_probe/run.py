@@ -27,7 +27,9 @@ from .workers import Finished, InFlight, Task, Workers
 __all__ = ["Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
-HOSTS_A_WORKER = 3  # that may be asked now; then the list is not read on, and costs no memory
+# Tasks that are held, for hosts that may be asked now; then the list is not read on, and costs no memory.  Twice what
+# workers take in the 50 ms that the feeder may have to wait for the interpreter's lock.
+AHEAD, AHEAD_A_WORKER = 1000, 4
 LONGEST_GAP = 2.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
@@ -90,7 +92,8 @@ class Run:
             delay=options.delay,
             rate=options.rate,
             longest_gap=min(LONGEST_GAP, options.max_retry_wait),
-            ahead=HOSTS_A_WORKER * options.workers,
+            ahead=AHEAD + AHEAD_A_WORKER * options.workers,
+            hosts_ahead=options.workers,
         )
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)

@@ -478,7 +478,7 @@ def test_hosts_are_forgotten(clock: Clock, delay: float) -> None:
 
 def test_feed_reads_no_further_than_the_hosts_it_needs() -> None:
     """A list of many hosts is not held in memory; one host's tasks do not keep the feeder from reading on."""
-    tasks = make(ahead=100)
+    tasks = make(ahead=1050, hosts_ahead=100)
     read = 0
 
     def listed() -> Iterator[Task]:
@@ -496,10 +496,55 @@ def test_feed_reads_no_further_than_the_hosts_it_needs() -> None:
     assert 1099 <= read <= 1101
     assert len({task.host for task in take(tasks, 60)}) == 60
     until(lambda: tasks._sated)
-    assert read <= 1170
+    assert 1150 <= read <= 1170
     tasks.shutdown(immediate=True)
     join(feeder)
     assert read < 1200
+
+
+def test_feed_goes_on_when_half_of_what_it_read_ahead_is_taken() -> None:
+    """Workers that come while the feeder waits for its turn find something; and it is not woken for each task."""
+    tasks = make(ahead=100, hosts_ahead=10)
+    read = 0
+
+    def listed() -> Iterator[Task]:
+        nonlocal read
+        for number in range(1000):
+            read += 1
+            yield Task(f"h{number % 50}", number)
+
+    def feed() -> None:
+        with pytest.raises(ShutDown):
+            tasks.feed(listed())
+
+    feeder = start(feed)
+    until(lambda: tasks._sated)
+    assert read == 101
+    for task in take(tasks, 49):
+        tasks.done(task)
+    assert tasks._sated
+    assert read == 101
+    for task in take(tasks, 1):
+        tasks.done(task)
+    until(lambda: read == 151)
+    tasks.shutdown(immediate=True)
+    join(feeder)
+
+
+def test_feed_keeps_to_maxsize_where_hosts_are_few() -> None:
+    """One host's tasks are held up to maxsize, never more."""
+    tasks = make(200, ahead=1000, hosts_ahead=10)
+    feeder = start(lambda: tasks.feed(Task("a", number) for number in range(300)))
+    until(lambda: tasks._sated)
+    assert tasks.qsize() == 200
+    numbers = []
+    while len(numbers) < 300:
+        task = tasks.get(timeout=LIMIT)
+        assert tasks.qsize() <= 200
+        numbers.append(task.number)
+        tasks.done(task)
+    assert numbers == list(range(300))
+    join(feeder)
 
 
 # The end
@@ -586,7 +631,7 @@ def test_shutdown_wakes_all_who_wait(immediate: bool) -> None:
     put(tasks, "ab")
     threads += start(lambda: call(lambda: tasks.put(Task("c"))))
     threads += start(lambda: call(lambda: tasks.feed([Task("d")])))
-    until(lambda: len(tasks.not_full._waiters) == 2)  # type: ignore[attr-defined]
+    until(lambda: len(tasks.not_full._waiters) == len(tasks.hungry._waiters) == 1)  # type: ignore[attr-defined]
     if immediate:
         threads += start(tasks.join)
     tasks.shutdown(immediate)
@@ -813,6 +858,6 @@ def test_no_wake_up_is_lost(seed: int) -> None:
     """Short runs that hang if a single wake-up is lost, with threads that are interrupted everywhere."""
     rng = random.Random(seed)
     options = {"per_host": rng.choice([1, 3]), "delay": rng.choice([0, 0.001]), "rate": rng.choice([None, 5000])}
-    stress = Stress(make(rng.choice([3, 50]), ahead=rng.choice([2, 8]), **options), 300, exchange=seed % 2 == 0)
+    stress = Stress(make(rng.choice([3, 50]), ahead=rng.choice([2, 8]), hosts_ahead=rng.choice([1, 8]), **options), 300, exchange=seed % 2 == 0)
     stress.run(rng.choice([2, 16]))
     assert sum(stress.asked.values()) == 400
