@@ -120,7 +120,7 @@ class Follower:
                 if self._stop.asked or self._reader_left():
                     break
                 if FAST_ROWS <= len(batch) < MAX_BATCH:  # after a full one more wait already
-                    time.sleep(BATCH_SECONDS)
+                    self._run.rest(BATCH_SECONDS)
             else:
                 self._is_complete = True
                 return ""

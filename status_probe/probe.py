@@ -42,6 +42,9 @@ _METHOD_MATTERS_NOT = frozenset({
 })  # fmt: skip
 
 
+_NO_HEAD = Head(0, "", 1, {}, whole=False, content_length=None, keeps=False)
+
+
 class ProbeOptions(NamedTuple):
     """How to ask; times are in seconds."""
 
@@ -204,34 +207,34 @@ class Probe:
         return None
 
     def _attempt(self, target: Target, chain: Chain, attempts: int) -> Attempt:
-        head, failure = chain.head, chain.failure
+        head, failure, hops = chain.head or _NO_HEAD, chain.failure, chain.hops
         outcome, status, lang = chain.outcome, chain.status, self._options.lang
         cause = failure.cause if failure else ""
-        bot = failure is None and head is not None and codes.bot_filtered(head.status, head.fields)
-        moved = any(hop.status in _PERMANENT for hop in chain.hops[:-1])
+        bot = failure is None and codes.bot_filtered(head.status, head.fields)
+        moved = len(hops) > 1 and any(hop.status in _PERMANENT for hop in hops[:-1])
         meaning, hint, verdict = _words(status, outcome, lang, cause, bot, moved)
-        result = Result(
-            row=target.row,
-            url=redact(target.url),
-            status=status,
-            outcome=outcome,
-            reason=head.reason if head else "",
-            meaning=meaning,
-            final_url=chain.hops[-1].url if chain.hops else "",
-            redirects=max(0, chain.asked - 1),
-            redirect_chain=chain.text,
-            elapsed_ms=round(chain.elapsed * 1000) if chain.asked else None,
-            attempts=attempts,
-            method=chain.method if head else "",
-            content_type=head.first("content-type") if head else "",
-            content_length=head.content_length if head else None,
-            ip=chain.ip,
-            error=failure.error if failure else "",
-            hint=hint,
-            checked_at_utc=_utc(int(time.time())),
-            verdict=verdict,
+        result = Result(  # by place, in the order of the columns: a third of the time that names take
+            target.row,
+            redact(target.url),
+            status,
+            outcome,
+            head.reason,
+            meaning,
+            hops[-1].url if hops else "",  # final_url
+            max(0, chain.asked - 1),  # redirects
+            chain.text,  # redirect_chain
+            round(chain.elapsed * 1000) if chain.asked else None,
+            attempts,
+            chain.method if chain.head else "",
+            head.first("content-type"),
+            head.content_length,
+            chain.ip,
+            failure.error if failure else "",
+            hint,
+            _utc(int(time.time())),
+            verdict,
         )
-        return Attempt(result, is_passing(outcome, status, cause), head.first("retry-after") if head else "")
+        return Attempt(result, is_passing(outcome, status, cause), head.first("retry-after"))
 
 
 @lru_cache(maxsize=1024)

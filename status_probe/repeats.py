@@ -4,7 +4,7 @@ The first line of a URL is asked; later ones wait while it is out, or take its r
 long ago it ended.  What stays in memory for a URL that has ended is a hash and an offset, some 120 bytes.  The file
 holds the URL as well, so two that share a hash are told apart.
 
-Lock: one condition guards everything.  Those who wait on it are in `Repeats.claim`, while too many lines wait;
+Lock: one lock guards everything.  Those who wait for its condition are in `Repeats.claim`, while too many lines wait;
 `Repeats.settle` and `Repeats.stop` wake them.
 """
 
@@ -36,7 +36,8 @@ class Repeats:
     """The results so far, by URL.  *key* is the same text for lines that ask the same."""
 
     def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._max_waiting = max_waiting
         self._waiting = 0
         self._stopped = False
@@ -56,7 +57,7 @@ class Repeats:
 
         Blocks while too many lines wait.  After `stop` nobody blocks, and what would wait is dropped.
         """
-        with self._changed:
+        with self._lock:
             while key in self._out:
                 if self._stopped:
                     return Claim.WAIT
@@ -80,7 +81,7 @@ class Repeats:
 
     def settle(self, key: str, result: Result) -> list[tuple[Target, Result]]:
         """Note the *result* of *key*, and return the lines that waited for it, each with its own Result."""
-        with self._changed:
+        with self._lock:
             waiting = self._out.pop(key, None)
             self._record(key, result)
             if waiting is None:
@@ -113,7 +114,7 @@ class Repeats:
         """Keep *result*; where the temporary file takes no more, it is forgotten, and a repeat asked again."""
         # marshal, since it is four times as fast as pickle and can build nothing but plain values; it takes no enum
         block = marshal.dumps((key, *result[:3], result.outcome.value, *result[4:]))
-        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, the run has ended
+        try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="status-probe-")  # noqa: SIM115  # close() does
             if not self._at_end:
@@ -122,6 +123,8 @@ class Repeats:
             self._file.write(len(block).to_bytes(4, "little") + block)
             self._offsets[hash(key)] = self._end
             self._end += 4 + len(block)
+        except (OSError, ValueError):  # ValueError: closed, the run has ended
+            pass
 
     def _recall(self, key: str) -> Result | None:
         offset = self._offsets.get(hash(key))

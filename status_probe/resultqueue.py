@@ -26,6 +26,7 @@ class ResultQueue(Generic[Item]):
         self._is_awaited = False  # by the reader, who found nothing: only then is it worth a hand-over to wake him
         self._came = threading.Event()
         self._room = threading.Event()
+        self._closed = threading.Event()  # the end is among the items
         self._is_open = False
 
     def put(self, item: Item) -> None:
@@ -38,6 +39,11 @@ class ResultQueue(Generic[Item]):
     def end(self) -> None:
         """Append the end."""
         self._put(None)
+        self._closed.set()
+
+    def rest(self, seconds: float) -> None:
+        """Let items gather for so long; where no more will come, return at once."""
+        self._closed.wait(seconds)
 
     def let_in(self) -> None:
         """Let nobody wait for room any more."""

@@ -135,6 +135,10 @@ class Run:
         if self.workers.fault:
             raise self.workers.fault
 
+    def rest(self, seconds: float) -> None:
+        """Let rows gather for so long, or until the last one is there."""
+        self.workers.results.rest(seconds)
+
     def waiting_for(self) -> list[InFlight]:
         """Return what is being asked, the oldest first."""
         return self.workers.in_flight()
@@ -185,17 +189,16 @@ class Run:
             if url is None:
                 if known is None:
                     yield Finished(target, self._probe(target).result)
-            elif known is None:
-                yield from self._claim(Task(target, url.host_key, self._key(target.url, url), url))
-            elif self._repeats:
-                self._repeats.preload(self._key(target.url, url), known)
-
-    def _claim(self, task: Task) -> Iterator[Task | Finished]:
-        claim = self._repeats.claim(task.target, task.key) if self._repeats else Claim.ASK
-        if claim is Claim.ASK:
-            yield task
-        elif isinstance(claim, Result):
-            yield Finished(task.target, claim)
+            elif known is not None:
+                if self._repeats:
+                    self._repeats.preload(self._key(target.url, url), known)
+            else:
+                task = Task(target, url.host_key, self._key(target.url, url), url)
+                claim = self._repeats.claim(target, task.key) if self._repeats else Claim.ASK
+                if claim is Claim.ASK:
+                    yield task
+                elif isinstance(claim, Result):
+                    yield Finished(target, claim)
 
     @staticmethod
     def _key(text: str, url: Url) -> str:

@@ -858,6 +858,7 @@ def test_no_wake_up_is_lost(seed: int) -> None:
     """Short runs that hang if a single wake-up is lost, with threads that are interrupted everywhere."""
     rng = random.Random(seed)
     options = {"per_host": rng.choice([1, 3]), "delay": rng.choice([0, 0.001]), "rate": rng.choice([None, 5000])}
-    stress = Stress(make(rng.choice([3, 50]), ahead=rng.choice([2, 8]), hosts_ahead=rng.choice([1, 8]), **options), 300, exchange=seed % 2 == 0)
+    tasks = make(rng.choice([3, 50]), ahead=rng.choice([2, 8]), hosts_ahead=rng.choice([1, 8]), **options)
+    stress = Stress(tasks, 300, exchange=seed % 2 == 0)
     stress.run(rng.choice([2, 16]))
     assert sum(stress.asked.values()) == 400

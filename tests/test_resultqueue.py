@@ -89,3 +89,15 @@ def test_nobody_waits_for_room_once_all_are_let_in() -> None:
     assert not putting.is_alive()
     assert list(results.take(0.1)) == [0, 1, 2]
     assert not results.ended
+
+
+def test_the_reader_rests_no_longer_than_items_may_come() -> None:
+    """Resting ends with the end, be it there already or not."""
+    results: ResultQueue[int] = ResultQueue(10)
+    threading.Thread(target=lambda: [results.put(1), results.end()]).start()
+    began = time.monotonic()
+    results.rest(LIMIT)
+    results.rest(LIMIT)
+    assert time.monotonic() - began < LIMIT / 2
+    assert list(results.take(LIMIT)) == [1]
+    assert results.ended
