@@ -211,7 +211,6 @@ def _probe_all(
     arguments: argparse.Namespace, words: list[str], options: Options, targets: TargetList, stop: Stop
 ) -> int:
     from .follow import Follower
-    from .machine import on_one_cpu
 
     accepted = arguments.accept or (parse_accept(ACCEPTED) if arguments.fail else None)
     with ExitStack() as stack:
@@ -221,7 +220,6 @@ def _probe_all(
         previous = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         stack.callback(sys.setswitchinterval, previous)
-        stack.enter_context(on_one_cpu())
         return follower.follow(_shown_output(arguments), _how_to_go_on(arguments, words, options.lang))
 
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from . import console
+from .cpus import Cpus
 from .messages import phase_in, say_in
 from .options import Options
 from .progress import Bar
@@ -96,9 +97,9 @@ class Follower:
         if not where:
             self._reader_left = reader_watch(sys.stdout)
         try:
-            with self._run:
+            with Cpus() as cpus, self._run:
                 self._count_total()
-                fault = self._take_rows()
+                fault = self._take_rows(cpus)
             if self._is_complete:
                 fault = self._end_report()
         finally:
@@ -112,11 +113,12 @@ class Follower:
     def _earlier(self, target: Target) -> Result | None:
         return self._report.result(target.number) if self._report.done(target.number) else None
 
-    def _take_rows(self) -> str:
+    def _take_rows(self, cpus: Cpus) -> str:
         """Write rows until the run ends or is stopped; return what went wrong with list or output."""
         try:
             for batch in self._run.batches():
                 self._take(batch)
+                cpus.suit(self._run.handshakes, self._report.rows_written)
                 if self._stop.asked or self._reader_left():
                     break
                 if FAST_ROWS <= len(batch) < MAX_BATCH:  # after a full one more wait already

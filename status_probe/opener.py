@@ -42,6 +42,8 @@ class Opener:
         self._make_context = context
         self._context: ssl.SSLContext | None = None
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
+        self._count_lock = threading.Lock()
+        self.handshakes = 0  # of TLS, begun
 
     def open(self, url: Url, proxy: Proxy | None, limits: Limits, until: float) -> Connection:
         """Return a connection for *url* that is ready before *until* (monotonic).
@@ -106,6 +108,8 @@ class Opener:
     def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:
         """Return a connection over *sock*, under TLS where that is wanted."""
         if url.scheme == "https":
+            with self._count_lock:
+                self.handshakes += 1
             try:
                 sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
             except Exception as error:

@@ -156,6 +156,11 @@ class Run:
         return out <= 1 or (self.workers.is_fed and self._queue.qsize() + out < self._options.workers)
 
     @property
+    def handshakes(self) -> int:
+        """How many TLS handshakes were begun."""
+        return self._session.transport.opener.handshakes
+
+    @property
     def paused(self) -> bool:
         """Whether the run waits for this machine's own network."""
         return self._outage.suspected

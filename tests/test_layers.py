@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "status_probe"
 
 # A room imports only from floors below its own.  A folder is one room.
 FLOORS = (
-    "records codes console hostnames machine messages netwatch order pace resultqueue stops tls unreachable wire",
+    "records codes console cpus hostnames machine messages netwatch order pace resultqueue stops tls unreachable wire",
     "addresses arguments cells connection outfile tally turns urls",
     "again cookies dial hostqueue names pool progress proxies repeats resume sources summary",
     "answer failures outage report tunnels",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import csv
-import os
 import subprocess
 import sys
 import threading
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from status_probe import names
-from status_probe.machine import on_one_cpu
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one
 from tests.server import Server, answer
@@ -79,22 +77,3 @@ def test_out_of_threads_for_look_ups_is_our_own_fault(monkeypatch):
 
     monkeypatch.setattr(names.threading.Thread, "start", refuse)
     assert ask("http://unknown.invalid/")[0].outcome is Outcome.LOCAL_ERROR
-
-
-@pytest.mark.skipif(sys.platform != "linux" or os.cpu_count() == 1, reason="needs CPUs to choose from")
-def test_threads_of_a_run_share_one_cpu_and_leave_it_at_its_end():
-    """Of two CPUs the caller and a thread it starts use one, and the same; afterwards both, as before."""
-    all_cpus = os.sched_getaffinity(0)
-    two, of_thread = set(sorted(all_cpus)[:2]), set()
-    os.sched_setaffinity(0, two)
-    try:
-        with on_one_cpu():
-            kept = os.sched_getaffinity(0)
-            thread = threading.Thread(target=lambda: of_thread.update(os.sched_getaffinity(0)))
-            thread.start()
-            thread.join(10)
-        assert os.sched_getaffinity(0) == two
-    finally:
-        os.sched_setaffinity(0, all_cpus)
-    assert len(kept) == 1
-    assert of_thread == kept

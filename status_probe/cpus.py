@@ -1,0 +1,90 @@
+"""Which CPUs the threads of a run use, and how they take turns there: on Linux, elsewhere nothing is done.
+
+One thread at a time holds the interpreter's lock.  Spread over two CPUs each hand-over of it wakes a thread on the
+other one, which is a third of what a URL over a kept connection costs; so the threads stay together on one.  OpenSSL
+needs no lock: where many URLs take a TLS handshake, both CPUs bring more than the hand-overs cost.
+
+And a thread whose answer has come is not to interrupt the one that holds the lock, only to find that it must wait.
+
+Measured with two CPUs, shared with the server.  With more the threads are left where the system puts them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+__all__ = ["Cpus"]
+
+MANY, FEW = 0.3, 0.2  # handshakes a row; from the one on both CPUs are used, below the other one of them is
+ROWS = 50  # that tell which it is
+
+
+class Cpus:
+    """Keeps the caller, and the threads it starts, on the CPUs that suit the work, while it is entered."""
+
+    def __init__(self) -> None:
+        self._both: set[int] = set()  # empty where there are not two to choose from
+        self._one: set[int] = set()
+        self._policy: int | None = None  # of the scheduler, before
+        self._rows = self._handshakes = 0  # when it was last decided
+        self.spread = False  # whether both are in use
+
+    def __enter__(self) -> Cpus:  # noqa: PYI034 - Self is 3.11's
+        self._policy = _become_batch()
+        cpu = _this_cpu() if getattr(sys, "_is_gil_enabled", lambda: True)() else None
+        if cpu is not None:
+            self._both, self._one = os.sched_getaffinity(0), {cpu}
+            os.sched_setaffinity(0, self._one)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # a CPU may have been taken away
+            if self._both:
+                os.sched_setaffinity(0, self._both)
+            if self._policy is not None:
+                os.sched_setscheduler(0, self._policy, os.sched_param(0))
+
+    def suit(self, handshakes: int, rows: int) -> None:
+        """Choose by how many *handshakes* there were, and how many *rows*, since the beginning."""
+        if not self._both or rows - self._rows < ROWS:
+            return
+        share = (handshakes - self._handshakes) / (rows - self._rows)
+        self._handshakes, self._rows = handshakes, rows
+        spread = share >= (FEW if self.spread else MANY)
+        if spread != self.spread:
+            self.spread = spread
+            _move_all(self._both if spread else self._one)
+
+
+def _become_batch() -> int | None:
+    """Have the caller, and what it starts, not preempt others when woken; return the policy it had, None if it stays.
+
+    Source: sched(7), SCHED_BATCH.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or not allowed
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            return os.SCHED_OTHER
+    return None
+
+
+def _this_cpu() -> int | None:
+    """Return the number of the CPU that the caller is on, None where there are not two, or it cannot be told."""
+    try:
+        after_name = Path("/proc/thread-self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        cpu = int(after_name.split()[36])  # "processor", the 39th field: proc(5)
+        allowed = os.sched_getaffinity(0)
+    except (AttributeError, OSError, ValueError, IndexError):
+        return None
+    return cpu if cpu in allowed and len(allowed) == 2 else None
+
+
+def _move_all(cpus: set[int]) -> None:
+    for thread in threading.enumerate():
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or a CPU was taken away
+            if thread.native_id is not None:
+                os.sched_setaffinity(thread.native_id, cpus)
