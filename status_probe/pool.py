@@ -74,11 +74,12 @@ class Pool:
                 connection, quiet_for = choice
                 known.idle.remove(connection)
                 del self._idle[connection]
-            if time.monotonic() - connection.idle_since > IDLE_SECONDS:
+            idle_for = time.monotonic() - connection.idle_since
+            if idle_for > IDLE_SECONDS:
                 connection.close()
                 continue
             connection.waited = quiet_for
-            connection.is_rested = time.monotonic() + quiet_for - connection.idle_since >= QUIET_SECONDS
+            connection.is_rested = idle_for + quiet_for >= QUIET_SECONDS
             stray = connection.listen(quiet_for)
             if stray is None:
                 if connection.is_rested and connection.shape not in known.proven:

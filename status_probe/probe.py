@@ -212,7 +212,7 @@ class Probe:
         cause = failure.cause if failure else ""
         bot = failure is None and codes.bot_filtered(head.status, head.fields)
         moved = len(hops) > 1 and any(hop.status in _PERMANENT for hop in hops[:-1])
-        meaning, hint, verdict = _words(status, outcome, lang, cause, bot, moved)
+        meaning, hint, verdict, passing = _judged(status, outcome, lang, cause, bot, moved)
         result = Result(  # by place, in the order of the columns: a third of the time that names take
             target.row,
             redact(target.url),
@@ -234,17 +234,17 @@ class Probe:
             _utc(int(time.time())),
             verdict,
         )
-        return Attempt(result, is_passing(outcome, status, cause), head.first("retry-after"))
+        return Attempt(result, passing, head.first("retry-after"))
 
 
 @lru_cache(maxsize=1024)
-def _words(
+def _judged(
     status: int | None, outcome: Outcome, lang: str, cause: str, bot: bool, moved: bool
-) -> tuple[str, str, str]:
-    """Return meaning, hint and verdict: a run has few different ones."""
+) -> tuple[str, str, str, bool]:
+    """Return meaning, hint and verdict, and whether it may pass: a run has few different ones."""
     hint = codes.hint(status, outcome, lang, cause=cause, bot=bot, permanent_redirect=moved)
     verdict = codes.verdict(status, outcome, permanent_redirect=moved, bot=bot, cause=cause)
-    return codes.meaning(status, outcome, lang), hint, verdict
+    return codes.meaning(status, outcome, lang), hint, verdict, is_passing(outcome, status, cause)
 
 
 def _chain_of(failure: Failure) -> Chain:

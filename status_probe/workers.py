@@ -171,16 +171,16 @@ class Workers:
         try:
             task = queue.get()
             while True:
-                self._asked[place] = (task, time.monotonic())
-                self._do(task)
+                began = time.monotonic()
+                self._asked[place] = (task, began)
+                self._do(task, began)
                 self._asked[place] = None
                 task = queue.exchange(task)
         except ShutDown:
             pass  # the end
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: Task, began: float) -> None:
         """Go on with a task as far as its host goes; then move it, put it back or hand on its row."""
-        began = time.monotonic()
         if task.asking is None:
             task.attempts += 1
             task.phase = Phase()
