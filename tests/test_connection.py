@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 
 import pytest
 
 from status_probe import dial
-from status_probe.connection import ConnectFailed, is_exhaustion
-from status_probe.records import Outcome
+from status_probe.connection import SYSTEM_WAITS, ConnectFailed, Connection, Limits, ReadTimedOut, is_exhaustion
+from status_probe.records import Outcome, Phase
 from tests.asking import ask_one, within
 from tests.server import Server, answer, closed_port, deaf_address, server_context
 
@@ -101,3 +102,22 @@ def test_ipv6_is_asked_in_brackets():
         row = ask_one(server.url())
         assert server.log[0].header("Host") == f"[::1]:{server.port}"
     assert (row.status, row.ip) == (200, "::1")
+
+
+@pytest.mark.skipif(not SYSTEM_WAITS, reason="sockets keep their own time here")
+def test_a_connection_that_was_watched_waits_as_before():
+    """After it had to be quiet it is again one system call a read, within the limits, and misses nothing."""
+    ours, theirs = socket.socketpair()
+    limits = Limits(5.0, 0.05, 5.0, time.monotonic() + 5.0, Phase())
+    with theirs:
+        connection = Connection(ours, "127.0.0.1")
+        assert connection.listen(0.02) is None
+        assert ours.gettimeout() is None
+        theirs.sendall(b"an answer")
+        assert connection.receive(limits) == b"an answer"
+        with within(1.0), pytest.raises(ReadTimedOut):
+            connection.receive(limits)
+        theirs.sendall(b"stray")
+        assert connection.listen(0.02) == b"stray"
+        assert connection.listen(0.0) is None
+        connection.close()

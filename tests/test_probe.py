@@ -137,6 +137,24 @@ def test_a_line_without_a_scheme_is_asked_by_https_first(scheme):
     assert [(row.status, row.final_url.partition(":")[0]) for row in rows] == [(410, "https"), (411, "http")]
 
 
+@pytest.mark.parametrize("method", ["get", "head", "auto"])
+def test_a_line_without_a_scheme_is_asked_twice_at_most_where_nobody_is(method):
+    """By https, then by http; a refusal of both ends it."""
+    with closed_port() as (host, port), within(1.0):
+        row = ask_one(f"{host}:{port}/", method=method)
+    assert (row.status, row.outcome, row.redirects) == (None, Outcome.CONNECT_REFUSED, 0)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_auto_asks_http_by_head_and_get_where_https_cannot_be_connected(status):
+    """A line without a scheme and --method auto: the server, which speaks plain HTTP, sees what it takes to settle."""
+    with Server(answer(status)) as server:
+        row = ask_one(f"127.0.0.1:{server.port}/x", method="auto")
+        methods = [request.method for request in server.log if request.target == "/x"]
+    assert methods == (["HEAD"] if status == 200 else ["HEAD", "GET"])
+    assert (row.status, row.method) == (status, methods[-1])
+
+
 def test_a_bad_certificate_is_no_reason_for_http():
     """A line without a scheme whose https has a bad certificate is a tls_error: visitors are warned there."""
     with Server(answer(200), tls=server_context("expired")) as server:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from status_probe import wire
 from status_probe.wire import MAX_HEAD_BYTES, Head, HeadReader, ProtocolError, chunked_end, dechunk
 
 TOO_MUCH = MAX_HEAD_BYTES + 1000
@@ -409,3 +410,26 @@ def test_no_body_raises_anything_else(body: bytes) -> None:
         end = None
     assert end is None or 0 < end <= len(body)
     assert len(dechunk(body)) <= len(body)
+
+
+# What is remembered
+
+
+def test_a_head_that_came_before_is_the_same_again() -> None:
+    """The second time nothing is read anew, and what follows the head is the second answer's own."""
+    first, second = HeadReader(), HeadReader()
+    head = b"HTTP/1.1 404 Gone away\r\nContent-Length: 3\r\nX-Test: remembered\r\n\r\n"
+    assert first.feed(head + b"abc") is second.feed(head + b"xyz")
+    assert (first.rest, second.rest) == (b"abc", b"xyz")
+    assert HeadReader().feed(head.replace(b"404", b"200")) != first.feed(head)
+
+
+def test_heads_are_remembered_in_bounded_memory() -> None:
+    """Few of them, and none that is long."""
+    wire._whole_head.cache_clear()
+    for number in range(2000):
+        read(b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n\r\n" % number)
+    assert wire._whole_head.cache_info().currsize <= 256
+    wire._whole_head.cache_clear()
+    read(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 2048 + b"\r\n\r\n")
+    assert wire._whole_head.cache_info().currsize == 0
