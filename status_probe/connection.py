@@ -22,7 +22,7 @@ from .wire import Head, HeadReader
 
 __all__ = [
     "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost", "DeadlineExceeded", "Limits", "ProxyFailed",
-    "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls",
+    "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -112,7 +112,7 @@ class Connection:
         self._timeout = -1.0  # as set on the socket
         self._received = 0  # bytes in all, while it blocks
         self._blocks = SYSTEM_WAITS and not self.is_tls and isinstance(sock, socket.socket)
-        if self._blocks:
+        if self._blocks and sock.gettimeout() is not None:  # a system call
             sock.settimeout(None)
 
     def send(self, request: bytes, limits: Limits) -> None:
@@ -189,7 +189,7 @@ class Connection:
     def _wait_at_most(self, seconds: float) -> None:
         self._timeout = seconds
         if self._blocks:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(seconds))
         else:
             self.sock.settimeout(seconds)
 
@@ -225,7 +225,7 @@ class Connection:
         return ReadTimedOut(f"the server was silent for {limits.read:g} s while {phase}")
 
 
-def _timeval(seconds: float) -> bytes:
+def timeval(seconds: float) -> bytes:
     """Return the C structure of a duration; never nought, which means for ever."""
     return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .connection import CONNECTING, ConnectFailed, ConnectTimedOut, Limits
+from .connection import CONNECTING, ConnectFailed, ConnectTimedOut, Limits, timeval
 
 if TYPE_CHECKING:
     from .names import Address
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["connect"]
 
 RACE_SECONDS = 0.25  # the next address is tried beside one that is silent for so long: RFC 8305, section 5
+
+# Where the system's own time limit holds for connecting, that is two system calls, not five: socket(7), SO_SNDTIMEO.
+# A limit that is over shows as EINPROGRESS.
+SYSTEM_CONNECTS = sys.platform == "linux"
 
 # What says of an address that there is no way to it from here.
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -40,11 +45,15 @@ def _connect_one(address: Address, limits: Limits, until: float) -> tuple[socket
     if isinstance(sock, OSError):
         raise ConnectFailed("the connection failed") from sock
     try:
-        sock.settimeout(max(0.001, until - time.monotonic()))
+        seconds = max(0.001, until - time.monotonic())
+        if SYSTEM_CONNECTS:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds))
+        else:
+            sock.settimeout(seconds)
         sock.connect(address.sockaddr)
-    except TimeoutError as error:
+    except (TimeoutError, BlockingIOError) as error:
         sock.close()
-        if error.errno:  # the system gave up before we did: ETIMEDOUT
+        if error.errno == errno.ETIMEDOUT:  # the system gave up before we did
             raise ConnectTimedOut("the connection attempt got no answer") from error
         raise limits.connect_timed_out(CONNECTING) from None
     except OSError as error:
