@@ -156,7 +156,7 @@ class Layout:
             not (one in line or two in line or three in line)
             and line.count(self.delimiter) == cells - 1
             and 0 < len(line) <= CELL_UNITS // 2
-            and line.isprintable()  # so of all that may come before a sign there can be blanks only
+            and line.replace("\t", "").isprintable()  # so of all that may come before a sign only blanks can be there
             and not self._begins_oddly(self.delimiter + line)
         )
 

@@ -29,7 +29,7 @@ __all__ = ["main"]
 EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 2, 3, 130
 DEMO_OUTPUT = "status-probe-demo.csv"
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
-COLLECT_AFTER = 10_000  # objects, not 700: a run makes many that live for a moment, and few cycles; 2 % more URLs
+COLLECT_AFTER = 10_000  # objects: a run makes many that live for a moment, and few cycles; 2 % more URLs a second
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
@@ -225,15 +225,18 @@ def _probe_all(
 @contextmanager
 def _tuned_interpreter() -> Iterator[None]:
     """Set up the interpreter for a run: that is the command's to do, never the library's."""
-    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    interval, thresholds, may_freeze = sys.getswitchinterval(), gc.get_threshold(), not gc.get_freeze_count()
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.freeze()  # what is there stays: nothing of it is looked through again and again
-    gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
+    if thresholds[0]:  # else whoever called us has switched it off
+        gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
+    if may_freeze:  # what is there stays: nothing of it is looked through again and again
+        gc.freeze()
     try:
         yield
     finally:
+        if may_freeze:
+            gc.unfreeze()
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
         sys.setswitchinterval(interval)
 
 

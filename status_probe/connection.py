@@ -188,10 +188,11 @@ class Connection:
 
     def _wait_at_most(self, seconds: float) -> None:
         self._timeout = seconds
-        if self._blocks:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(seconds))
-        else:
-            self.sock.settimeout(seconds)
+        with suppress(OSError):  # macOS may say so of a connection that is gone already; reading tells
+            if self._blocks:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(seconds))
+            else:
+                self.sock.settimeout(seconds)
 
     def _send_at_once(self, request: bytes) -> int:
         """Send what the system takes without waiting, mostly all, and return how many bytes that is."""
@@ -286,7 +287,10 @@ def read_head(
             return reader, head
         if not received:
             where = "in the middle of its answer" if reader.began else "without an answer"
-            raise fault or ConnectionLost(f"the server closed the connection {where}")
+            try:
+                raise fault or ConnectionLost(f"the server closed the connection {where}")
+            finally:
+                fault = None  # it knows this frame, and with it the connection
         if reader.began:
             seen = reader.status_seen
             phase = f"{HEADERS}, which began with status {seen}" if seen else HEADERS

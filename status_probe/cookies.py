@@ -10,6 +10,7 @@ sites set a cookie over http and want it back over https.
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from email.message import Message
 from http.client import HTTPResponse
@@ -19,6 +20,8 @@ from typing import cast
 from .urls import DEFAULT_PORTS, Url
 
 __all__ = ["ChainCookies"]
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no cookie has any: RFC 6265bis, section 5.7
 
 
 class ChainCookies:
@@ -31,7 +34,8 @@ class ChainCookies:
         """Take the Set-Cookie values, one a line, of *url*'s answer; what no cookie can be is left out."""
         answer = _Answer()
         for value in set_cookie.split("\n"):
-            answer.headers["Set-Cookie"] = value
+            if not _CONTROLS.search(value):
+                answer.headers["Set-Cookie"] = value
         jar = self._jars.get(_port(url))
         if jar is None:
             # Python's own policy sends what was set for a host alone to all hosts below it.
@@ -40,13 +44,13 @@ class ChainCookies:
         jar.extract_cookies(cast("HTTPResponse", answer), urllib.request.Request(url.text))  # noqa: S310
 
     def header(self, url: Url) -> str:
-        """Return the Cookie header for *url*, empty where none fits."""
+        """Return the Cookie header for *url*, empty where none fits; in UTF-8 it is the bytes that came."""
         jar = self._jars.get(_port(url))
         if jar is None:
             return ""
         request = urllib.request.Request(url.text)  # noqa: S310
         jar.add_cookie_header(request)
-        return request.get_header("Cookie") or ""
+        return (request.get_header("Cookie") or "").encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 class _Answer:

@@ -29,27 +29,33 @@ class Cpus:
     def __init__(self) -> None:
         self._both: set[int] = set()  # empty where there are not two to choose from
         self._one: set[int] = set()
+        self._others: set[threading.Thread] = set()  # those of whoever called the command; they are left alone
         self._policy: int | None = None  # of the scheduler, before
         self._rows = self._handshakes = 0  # when it was last decided
         self.spread = False  # whether both are in use
 
     def __enter__(self) -> Cpus:  # noqa: PYI034 - Self is 3.11's
+        self._others = {*threading.enumerate()} - {threading.current_thread()}
+        if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            return self
+        cpu = _this_cpu()
+        with contextlib.suppress(OSError):  # a sandbox may refuse either
+            if cpu is not None:
+                both = os.sched_getaffinity(0)
+                os.sched_setaffinity(0, {cpu})
+                self._both, self._one = both, {cpu}
         self._policy = _become_batch()
-        cpu = _this_cpu() if getattr(sys, "_is_gil_enabled", lambda: True)() else None
-        if cpu is not None:
-            self._both, self._one = os.sched_getaffinity(0), {cpu}
-            os.sched_setaffinity(0, self._one)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # a CPU may have been taken away
-            if self._both:
-                os.sched_setaffinity(0, self._both)
+        if self._both:
+            self._move_all(self._both)
+        with contextlib.suppress(OSError):
             if self._policy is not None:
                 os.sched_setscheduler(0, self._policy, os.sched_param(0))
 
     def suit(self, handshakes: int, rows: int) -> None:
-        """Choose by how many *handshakes* there were, and how many *rows*, since the beginning."""
+        """Choose by how many *handshakes* there were, and how many *rows*, since it was entered."""
         if not self._both or rows - self._rows < ROWS:
             return
         share = (handshakes - self._handshakes) / (rows - self._rows)
@@ -57,7 +63,13 @@ class Cpus:
         spread = share >= (FEW if self.spread else MANY)
         if spread != self.spread:
             self.spread = spread
-            _move_all(self._both if spread else self._one)
+            self._move_all(self._both if spread else self._one)
+
+    def _move_all(self, cpus: set[int]) -> None:
+        for thread in {*threading.enumerate()} - self._others:
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or a CPU was taken away
+                if thread.native_id is not None:
+                    os.sched_setaffinity(thread.native_id, cpus)
 
 
 def _become_batch() -> int | None:
@@ -81,10 +93,3 @@ def _this_cpu() -> int | None:
     except (AttributeError, OSError, ValueError, IndexError):
         return None
     return cpu if cpu in allowed and len(allowed) == 2 else None
-
-
-def _move_all(cpus: set[int]) -> None:
-    for thread in threading.enumerate():
-        with contextlib.suppress(OSError):  # it has ended meanwhile, or a CPU was taken away
-            if thread.native_id is not None:
-                os.sched_setaffinity(thread.native_id, cpus)

@@ -115,10 +115,12 @@ class Follower:
 
     def _take_rows(self, cpus: Cpus) -> str:
         """Write rows until the run ends or is stopped; return what went wrong with list or output."""
+        rows = 0
         try:
             for batch in self._run.batches():
                 self._take(batch)
-                cpus.suit(self._run.handshakes, self._report.rows_written)
+                rows += len(batch)
+                cpus.suit(self._run.handshakes, rows)
                 if self._stop.asked or self._reader_left():
                     break
                 if FAST_ROWS <= len(batch) < MAX_BATCH:  # after a full one more wait already

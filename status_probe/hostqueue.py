@@ -87,11 +87,12 @@ class HostQueue(queue.Queue[Task]):
     # The feeder's side
 
     def feed(self, tasks: Iterable[Task]) -> None:
-        """Put each of *tasks*, but wait while enough are held: *ahead* of them, and *hosts_ahead* hosts in line.
+        """Put each of *tasks*, but wait while enough are at hand: *ahead* of them, of *hosts_ahead* hosts in line.
 
         So little of a list of many hosts is held; of one sorted by host as much as maxsize lets, until enough hosts
         are in sight.  Once it waits it does so until half of that is left, or there is some room again: workers that
-        come for more meanwhile find it.  Raises ShutDown if the queue has been shut down.
+        come for more meanwhile find it.  One thread at a time may feed.  Raises ShutDown if the queue has been shut
+        down.
         """
         for task in tasks:
             with self.mutex:
@@ -284,6 +285,7 @@ class HostQueue(queue.Queue[Task]):
 
     def _wait(self, now: float, end: float) -> None:
         """Wait until notified, until *end*, or, if nobody minds that moment, until something is due."""
+        self._feed_on()  # hosts that are held back may just have left the line
         due = self._due()
         alarm = due if due < self._alarm else inf
         self._alarm = min(self._alarm, alarm)
@@ -303,20 +305,26 @@ class HostQueue(queue.Queue[Task]):
                 self.takeable.notify_all()
             elif self._due() < self._alarm:
                 self.takeable.notify()
+        self._feed_on()
+
+    def _feed_on(self) -> None:
+        """Wake feed() if it waits and too little is at hand."""
         if self._sated and self._is_hungry():
             self._sated = False
             self.hungry.notify()
 
     def _has_enough(self) -> bool:
         """Whether feed() is to wait."""
-        held = self._turns.held
-        return 0 < self.maxsize <= held or (held >= self._ahead and len(self._turns.line) >= self._hosts_ahead)
+        turns = self._turns
+        return 0 < self.maxsize <= turns.held or (
+            turns.takeable >= self._ahead and len(turns.line) >= self._hosts_ahead
+        )
 
     def _is_hungry(self) -> bool:
         """Whether feed(), which waits, is to go on."""
-        held = self._turns.held
-        has_room = not self.maxsize or held < self.maxsize - self.maxsize // 100
-        return has_room and (held <= self._ahead // 2 or len(self._turns.line) <= self._hosts_ahead // 2)
+        turns = self._turns
+        has_room = not self.maxsize or turns.held < self.maxsize - self.maxsize // 100
+        return has_room and (turns.takeable <= self._ahead // 2 or len(turns.line) <= self._hosts_ahead // 2)
 
     def _due(self) -> float:
         return max(self._turns.due(), self._next_start, self._paused_until)

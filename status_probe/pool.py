@@ -79,7 +79,7 @@ class Pool:
                 connection.close()
                 continue
             connection.waited = quiet_for
-            connection.is_rested = idle_for + quiet_for >= QUIET_SECONDS
+            connection.is_rested = quiet_for > 0 or idle_for >= QUIET_SECONDS
             stray = connection.listen(quiet_for)
             if stray is None:
                 if connection.is_rested and connection.shape not in known.proven:

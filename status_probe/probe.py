@@ -103,12 +103,12 @@ class Probe:
                 following = self._other_way(chain, target.url, watch)
                 if following:
                     yield from watch.turn(following.url)
+            return self._attempt(target, chain, attempts)
         except InvalidURL as error:
             chain = _chain_of(Failure(Outcome.INVALID_URL, str(error)))
         except Exception as error:
             log.exception("internal error at %s", redact(target.url))
             chain = _chain_of(Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}"))
-            chain.elapsed = watch.spent
         return self._attempt(target, chain, attempts)
 
     def _other_way(self, chain: Chain, text: str, watch: Stopwatch) -> Chain | None:

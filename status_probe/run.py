@@ -27,9 +27,10 @@ from .workers import Finished, InFlight, Task, Workers
 __all__ = ["Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
-# Tasks that are held, for hosts that may be asked now; then the list is not read on, and costs no memory.  Twice what
-# workers take in the 50 ms that the feeder may have to wait for the interpreter's lock.
-AHEAD, AHEAD_A_WORKER = 1000, 4
+# Tasks of hosts that may be asked now, and those hosts: then the list is not read on, and costs no memory.  They are
+# twice what workers take in the 50 ms that the feeder may have to wait for the interpreter's lock.
+AHEAD, AHEAD_A_WORKER, HOSTS_A_WORKER = 1000, 4, 2
+PARSED = 10_000  # tasks that wait may keep what their text was parsed to; 110,000 of these would be 22 MB
 LONGEST_GAP = 2.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
@@ -93,7 +94,7 @@ class Run:
             rate=options.rate,
             longest_gap=min(LONGEST_GAP, options.max_retry_wait),
             ahead=AHEAD + AHEAD_A_WORKER * options.workers,
-            hosts_ahead=options.workers,
+            hosts_ahead=HOSTS_A_WORKER * options.workers,
         )
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)
@@ -180,8 +181,12 @@ class Run:
 
     def _add(self, batch: list[Pair], finished: Finished) -> None:
         batch.append((finished.target, finished.result))
-        if self._repeats and finished.key and (self._repeats.has_waiting or not self.workers.is_fed):
+        if self._repeats and finished.key and self._may_be_listed_again():
             batch += self._repeats.settle(finished.key, finished.result)
+
+    def _may_be_listed_again(self) -> bool:
+        """Whether a result is still needed: asked in this order, for once all is fed no line begins to wait."""
+        return not self.workers.is_fed or (self._repeats is not None and self._repeats.has_waiting)
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
@@ -198,7 +203,8 @@ class Run:
                 if self._repeats:
                     self._repeats.preload(self._key(target.url, url), known)
             else:
-                task = Task(target, url.host_key, self._key(target.url, url), url)
+                kept = url if self._queue.qsize() < PARSED else None  # or it is parsed again when asked
+                task = Task(target, url.host_key, self._key(target.url, url), kept)
                 claim = self._repeats.claim(target, task.key) if self._repeats else Claim.ASK
                 if claim is Claim.ASK:
                     yield task

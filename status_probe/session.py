@@ -173,7 +173,7 @@ class Session(requests.Session):
         self.mount("http://", adapter)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a prepared request; one of a run goes past adapters, hooks, cookies and redirects.
+        """Send a prepared request; one of a run, whose *timeout* is a Limits, past adapters, hooks and redirects.
 
         Raises what ``failures`` classifies; and StaleConnection for a Request of a run: that is to be asked anew.
         """

@@ -188,7 +188,7 @@ class Transport:
                     if not received or (end or len(body)) > wire.MAX_BODY_BYTES:
                         break
                     body += received
-        except (requests.RequestException, wire.ProtocolError):
+        except (OSError, wire.ProtocolError):  # all of requests' are OSErrors
             end = None  # the answer is had; only the connection is not
         if end == len(body):
             return True

@@ -42,7 +42,8 @@ class Host(Generic[Task]):
     """
 
     __slots__ = (
-        "asked", "begun", "deferred", "in_line", "name", "newer", "not_before", "older", "out", "pace", "wakes",
+        "asked", "begun", "deferred", "in_line", "name", "newer", "not_before", "older", "out", "pace", "tasks",
+        "wakes",
     )  # fmt: skip
 
     def __init__(self, name: Hashable, pace: Pace) -> None:
@@ -51,6 +52,7 @@ class Host(Generic[Task]):
         self.begun: deque[Task] | None = None  # tasks that come before all others; few hosts ever have one
         self.newer: list[Task] = []  # tasks in order
         self.older: list[Task] = []  # tasks before those, in reverse order
+        self.tasks = 0  # how many may be taken from here
         self.out = 0  # tasks taken and not done
         self.deferred = 0  # tasks in the heap of the deferred
         self.not_before = -inf  # when the next task may be taken
@@ -61,12 +63,12 @@ class Host(Generic[Task]):
     def may_be_asked(self, now: float) -> bool:
         return self.out < self.pace.at_once and self.not_before <= now
 
-    @property
-    def tasks(self) -> int:
-        """How many may be taken from here."""
-        return len(self.newer) + len(self.older) + len(self.begun or ())
+    def add(self, task: Task) -> None:
+        self.newer.append(task)
+        self.tasks += 1
 
     def next_task(self) -> Task:
+        self.tasks -= 1
         if self.begun:
             return self.begun.popleft()
         if not self.older:
@@ -84,6 +86,7 @@ class Turns(Generic[Task]):
 
     def __init__(self, normal: Pace, longest_gap: float) -> None:
         self.held = 0  # tasks waiting and deferred
+        self.takeable = 0  # of these, the tasks of hosts in line
         self.line: deque[Host[Task]] = deque()  # those held or slowed down since leave it when their turn comes
         self.deferred: list[tuple[float, int, Host[Task], Task]] = []
         self._sleeping: list[tuple[float, int, Host[Task]]] = []
@@ -97,9 +100,10 @@ class Turns(Generic[Task]):
     def add(self, name: Hashable, task: Task, now: float) -> bool:
         """Append *task* to its host's; return whether that may have let a task be taken that could not before."""
         host = self._host(name)
-        host.newer.append(task)
+        host.add(task)
         self.held += 1
         if host.in_line:
+            self.takeable += 1
             return False
         self._place(host, now)
         return True
@@ -109,8 +113,11 @@ class Turns(Generic[Task]):
         host = self._host(name)
         host.begun = host.begun or deque()
         host.begun.append(task)
+        host.tasks += 1
         self.held += 1
-        if not host.in_line:
+        if host.in_line:
+            self.takeable += 1
+        else:
             self._place(host, now)
 
     def defer(self, name: Hashable, task: Task, due: float) -> None:
@@ -132,12 +139,12 @@ class Turns(Generic[Task]):
             host = self.line[0]
             if host.may_be_asked(now):
                 return True
-            self.line.popleft()
+            self._leave_line()
             self._place(host, now)
 
     def take(self, now: float) -> Task:
         """Return the next task; only when ready(*now*) has just said so."""
-        host = self.line.popleft()
+        host = self._leave_line()
         task = host.next_task()
         host.out += 1
         host.asked = True
@@ -158,12 +165,13 @@ class Turns(Generic[Task]):
 
     def drop(self) -> None:
         """Forget what is held, and all hosts but those with tasks out."""
-        self.held = 0
+        self.held = self.takeable = 0
         for held in (self.line, self.deferred, self._sleeping):
             held.clear()
         self._hosts = {name: host for name, host in self._hosts.items() if host.out}
         for host in self._hosts.values():
-            host.newer, host.older, host.begun, host.deferred, host.in_line, host.wakes = [], [], None, 0, False, -inf
+            host.newer, host.older, host.begun, host.tasks, host.deferred = [], [], None, 0, 0
+            host.in_line, host.wakes = False, -inf
 
     # What is learned of a host
 
@@ -220,16 +228,22 @@ class Turns(Generic[Task]):
     def _place(self, host: Host[Task], now: float) -> None:
         """Let *host*, which is not in line now, stand in line, sleep, be busy or rest."""
         host.in_line = False
-        if host.newer or host.older or host.begun:
+        if host.tasks:
             if host.out >= host.pace.at_once:
                 return
             if host.not_before > now:
                 self._sleep(host, host.not_before)
             else:
                 host.in_line = True
+                self.takeable += host.tasks
                 (self.line.appendleft if host.begun else self.line.append)(host)
         elif not host.out and not host.deferred:
             self._rest(host, now)
+
+    def _leave_line(self) -> Host[Task]:
+        host = self.line.popleft()
+        self.takeable -= host.tasks
+        return host
 
     def _rest(self, host: Host[Task], now: float) -> None:
         until = host.not_before
@@ -268,8 +282,10 @@ class Turns(Generic[Task]):
                 return
             _, _, host, task = heappop(self.deferred)
             host.deferred -= 1
-            host.newer.append(task)
-            if not host.in_line:
+            host.add(task)
+            if host.in_line:
+                self.takeable += 1
+            else:
                 self._place(host, now)
 
     def _hold(self, host: Host[Task], until: float, now: float) -> None:

@@ -26,7 +26,7 @@ __all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "Head", "HeadReader", "ProtocolEr
 
 MAX_HEAD_BYTES = 256 * 1024  # as Chrome; requests' 100 lines of 64 KiB lose answers that browsers show
 MAX_REASON = 1000  # characters
-KNOWN_HEADS, KNOWN_HEAD_BYTES = 256, 2048  # that are remembered, and how long one is at most
+KNOWN_HEADS, KNOWN_HEAD_BYTES = 256, 2048  # that are remembered, and how long one is at most: mostly 0.5 MB, never 11
 MAX_CHUNK_LINE_BYTES = 4096
 MAX_BODY_BYTES = 64 * 1024  # above it a new connection is cheaper than the rest of the body
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from .failures import RetryPolicy
 from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
-from .records import Asking, Attempt, Phase, Result, Target
+from .records import Asking, Attempt, Outcome, Phase, Result, Target
 from .resultqueue import ResultQueue
-from .urls import Url
+from .urls import Url, redact
 
 __all__ = ["Finished", "InFlight", "Task", "Workers"]
 
@@ -194,6 +194,9 @@ class Workers:
             self._end(task, end.value, began)
         except ShutDown:
             pass  # stopped; the line is asked again when the run is resumed
+        except Exception as bug:
+            log.exception("internal error")
+            self.results.put(Finished(task.target, _bug(task, bug), task.key))
 
     def _move(self, task: Task, host: str) -> None:
         if host != task.host:
@@ -231,3 +234,11 @@ class Workers:
         seconds = self._retries.host_delay(attempt)
         if seconds:
             self._queue.hold(host, seconds)
+
+
+def _bug(task: Task, bug: Exception) -> Result:
+    """Return the row of a task whose asking raised what it should not."""
+    error = f"a fault of status-probe: {type(bug).__name__}"
+    return Result(
+        task.target.row, redact(task.target.url), None, Outcome.INTERNAL_ERROR, attempts=task.attempts, error=error
+    )

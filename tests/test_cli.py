@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import io
 import itertools
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,6 +64,28 @@ def test_a_list_gives_a_row_for_each_line(probe: Main, server: Server, tmp_path:
         ("3", "200", "ok"), ("4", "404", "client_error"), ("5", "", "invalid_url"), ("6", "200", "ok"),
     ]  # fmt: skip
     assert (rows[3]["redirects"], rows[3]["verdict"]) == ("1", "moved")
+
+
+def test_the_interpreter_is_as_before(probe: Main, server: Server) -> None:
+    """What the command sets for its run it sets back: who calls main() has a program of their own."""
+
+    def settings() -> tuple[object, ...]:
+        return gc.get_threshold(), gc.get_freeze_count() > 0, sys.getswitchinterval()
+
+    thresholds = gc.get_threshold()
+    for own in (thresholds, (0, 5, 5)):
+        gc.set_threshold(*own)
+        try:
+            before = settings()
+            assert probe(server.url("/status/200"), "-q").status == 0
+            assert settings() == before
+            gc.freeze()
+            before = settings()
+            assert probe(server.url("/status/200"), "-q").status == 0
+            assert settings() == before
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*thresholds)
 
 
 def test_standard_input_is_a_source(probe: Main, server: Server) -> None:

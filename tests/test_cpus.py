@@ -73,10 +73,40 @@ def test_many_handshakes_bring_both_cpus_into_use_and_few_do_not():
             assert os.sched_getaffinity(0) == cpus_of(thread) == expected, rows
 
 
-@pytest.mark.skipif(not LINUX, reason="Linux has it")
+@needs_two
+def test_threads_that_were_there_before_are_left_alone_and_no_other_is_left_behind():
+    """A thread of whoever calls the command keeps its CPUs; one of the run's that outlives it gets them back."""
+    with two_cpus() as two, another_thread() as before:
+        with Cpus() as cpus:
+            outliving = another_thread()
+            of_run = outliving.__enter__()
+            cpus.suit(100, 100)
+            cpus.suit(100, 200)
+            assert cpus_of(before) == two
+            assert len(cpus_of(of_run)) == 1
+        assert cpus_of(before) == cpus_of(of_run) == os.sched_getaffinity(0) == two
+        outliving.__exit__(None, None, None)
+
+
+@needs_two
+def test_a_system_that_refuses_is_left_as_it_is(monkeypatch):
+    """Where a sandbox forbids to choose CPUs the run goes on, and the policy ends with it all the same."""
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    before = os.sched_getscheduler(0)
+    with two_cpus():
+        monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        with Cpus() as cpus:
+            cpus.suit(100, 100)
+            assert not cpus.spread
+        monkeypatch.undo()
+    assert os.sched_getscheduler(0) == before
+
+
+@pytest.mark.skipif(not LINUX or os.sched_getscheduler(0) != os.SCHED_OTHER, reason="needs Linux' usual policy")
 def test_threads_of_a_run_do_not_interrupt_each_other():
     """They are scheduled as batch work, by a policy of their own that ends with the run."""
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
     with Cpus(), another_thread() as thread:
         assert os.sched_getscheduler(thread.native_id or 0) == os.SCHED_BATCH
     assert os.sched_getscheduler(0) == os.SCHED_OTHER

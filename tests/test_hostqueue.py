@@ -531,6 +531,42 @@ def test_feed_goes_on_when_half_of_what_it_read_ahead_is_taken() -> None:
     join(feeder)
 
 
+def test_feed_goes_on_when_the_hosts_in_line_are_held_back() -> None:
+    """Whoever finds that nothing can be taken any more, since all hosts complained, has the list read on."""
+    tasks = make(ahead=20, hosts_ahead=10)
+    listed = [*(Task(f"held{number % 10}", number) for number in range(40)), Task("fresh")]
+    feeder = start(lambda: tasks.feed(listed))
+    until(lambda: tasks._sated)
+    task = tasks.get(timeout=LIMIT)
+    for number in range(10):
+        tasks.hold(f"held{number}", 1000)
+    began = time.monotonic()
+    assert tasks.exchange(task, timeout=LIMIT).host == "fresh"
+    assert time.monotonic() - began < LIMIT / 2
+    join(feeder)
+    tasks.shutdown(immediate=True)
+
+
+@pytest.mark.parametrize("kind", ["deferred", "busy", "asleep"])
+def test_feed_counts_only_what_can_be_taken(kind: str) -> None:
+    """Tasks that are put off, or of a host that may not be asked now, do not stand in for those at hand."""
+    tasks = make(ahead=100, hosts_ahead=10)
+    for number in range(500):
+        if kind == "deferred":
+            tasks.defer(Task("late", number), 1000)
+        else:
+            tasks.put(Task("big", number))
+    if kind == "busy":
+        assert len(take(tasks)) == 4
+    if kind == "asleep":
+        tasks.hold("big", 1000)
+        assert take(tasks) == []
+    feeder = start(lambda: tasks.feed(Task(f"h{number % 50}", number) for number in range(100)))
+    join(feeder)  # all of them fit
+    assert tasks.qsize() == 600 - 4 * (kind == "busy")
+    tasks.shutdown(immediate=True)
+
+
 def test_feed_keeps_to_maxsize_where_hosts_are_few() -> None:
     """One host's tasks are held up to maxsize, never more."""
     tasks = make(200, ahead=1000, hosts_ahead=10)
@@ -849,7 +885,7 @@ def test_each_task_is_served_once_and_no_host_beyond_its_limit(workers: int, exc
     assert all(tries == (2 if task.number % 3 == 0 else 1) for task, tries in stress.asked.items())
     assert max(stress.most.values()) <= 2
     assert not stress.tasks._turns._hosts
-    assert stress.tasks.out == stress.tasks.qsize() == 0
+    assert stress.tasks.out == stress.tasks.qsize() == stress.tasks._turns.takeable == 0
 
 
 @pytest.mark.usefixtures("tiny_switch_interval")

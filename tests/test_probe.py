@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from status_probe import dial, opener
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one, within
 from tests.server import Script, Server, answer, close, closed_port, deaf_address, hang, redirect, reset, server_context
@@ -138,11 +139,19 @@ def test_a_line_without_a_scheme_is_asked_by_https_first(scheme):
 
 
 @pytest.mark.parametrize("method", ["get", "head", "auto"])
-def test_a_line_without_a_scheme_is_asked_twice_at_most_where_nobody_is(method):
+def test_a_line_without_a_scheme_is_asked_twice_at_most_where_nobody_is(method, monkeypatch):
     """By https, then by http; a refusal of both ends it."""
+    tried = []
+
+    def connect(*arguments):
+        tried.append(arguments)
+        return dial.connect(*arguments)
+
+    monkeypatch.setattr(opener, "connect", connect)
     with closed_port() as (host, port), within(1.0):
         row = ask_one(f"{host}:{port}/", method=method)
     assert (row.status, row.outcome, row.redirects) == (None, Outcome.CONNECT_REFUSED, 0)
+    assert len(tried) == 2
 
 
 @pytest.mark.parametrize("status", [200, 404])

@@ -116,6 +116,24 @@ def test_a_cookie_wall_is_passed():
     assert (row.status, again.status) == (200, 200)
 
 
+@pytest.mark.parametrize("value", ["a=x\0y", "a=x\ry", "a=x\x7f"])
+def test_a_cookie_that_is_none_is_left_out(value):
+    """A server's control characters in Set-Cookie cost neither its own status nor the way on."""
+    headers = [("Set-Cookie", value), ("Set-Cookie", "good=1")]
+    with Server({"/": redirect("/end", headers=headers), "/end": END}) as server:
+        row = ask_one(server.url())
+        assert server.log[-1].header("Cookie") == "good=1"
+    assert (row.status, row.redirects) == (410, 1)
+
+
+def test_a_cookie_comes_back_as_it_was_sent():
+    """Bytes that are no ASCII are sent back as those bytes."""
+    raw = b"HTTP/1.1 302 Found\r\nLocation: /end\r\nSet-Cookie: a=\xff\xe6\x9c\xaa\r\nContent-Length: 0\r\n\r\n"
+    with Server({"/": [raw], "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        assert server.log[-1].header("Cookie").encode("latin-1") == b"a=\xff\xe6\x9c\xaa"
+
+
 def test_a_cookie_wall_that_ignores_the_cookie_is_a_loop():
     """The same cookie set again is not a new one."""
     with Server(redirect("/", headers=[("Set-Cookie", "a=1")])) as server:

@@ -304,3 +304,19 @@ def test_fewer_threads_than_wanted_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="no more threads"):
         group.workers.start(tasks(5))
     assert group.workers.join(LIMIT)
+
+
+def test_a_fault_of_the_probe_is_a_row_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is raised on a worker, each task has its row, the workers live on, and the run ends."""
+
+    def probe(target: Target, number: int) -> Attempt:
+        if target.number % 3 == 0:
+            raise KeyError("a bug")
+        return attempt(target, number)
+
+    with Group(probe, tasks(30), count=2) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(30))
+    outcomes = {each.result.outcome for each in finished if each.target.number % 3 == 0}
+    assert outcomes == {Outcome.INTERNAL_ERROR}
+    assert "a bug" in caplog.text

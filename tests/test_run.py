@@ -1,0 +1,42 @@
+"""A run by itself: what it counts, and that no line is left without its row."""
+
+from __future__ import annotations
+
+from status_probe.options import Options
+from status_probe.records import Target
+from status_probe.repeats import Repeats
+from status_probe.run import Run
+from tests.asking import trusted
+from tests.server import Server, answer, server_context
+
+
+def run_over(*urls: str, **options: object) -> Run:
+    targets = [Target(number, number + 1, url) for number, url in enumerate(urls)]
+    return Run(targets, Options(environ={}, proxy="", **options))  # type: ignore[arg-type]
+
+
+def test_handshakes_are_counted() -> None:
+    """Each connection under TLS counts once, others do not: the command's use of CPUs depends on it."""
+    with Server(answer(200), tls=server_context()) as secure, Server(answer(200)) as plain:
+        urls = [secure.url("/1"), plain.url("/2"), plain.url("/3")]
+        with run_over(*urls, ca_bundle=trusted()) as run:
+            rows = [result for batch in run.batches() for _, result in batch]
+    assert [row.status for row in rows] == [200] * 3
+    assert run.handshakes == 1
+
+
+def test_a_repeat_that_comes_as_the_list_ends_has_its_row() -> None:
+    """Between the two questions whether a result is still needed the feeder may come to its end."""
+
+    class Late(Repeats):
+        @property
+        def has_waiting(self) -> bool:
+            waiting = super().has_waiting
+            run.workers.is_fed = True  # its last line began to wait just after
+            return waiting
+
+    run = run_over()
+    run._repeats = Late()
+    assert run._may_be_listed_again()
+    run._repeats.close()
+    run._session.close()
