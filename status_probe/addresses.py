@@ -108,8 +108,6 @@ def is_literal(host: str) -> bool:
 def in_turn(addresses: Iterable[Address]) -> tuple[Address, ...]:
     """Put the families in turn, without repeats; the system's first comes first."""
     unique = list(dict.fromkeys(addresses))
-    if len(unique) == 1:
-        return tuple(unique)
     first = [address for address in unique if address.family == unique[0].family]
     other = [address for address in unique if address.family != unique[0].family]
     return tuple(address for address in chain.from_iterable(zip_longest(first, other)) if address)

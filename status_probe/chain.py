@@ -77,7 +77,7 @@ class Chain:
         """How it ended."""
         if self.failure:
             return self.failure.outcome
-        return _CLASSES.get(self.hops[-1].status // 100, Outcome.NONSTANDARD) if self.hops else Outcome.NONSTANDARD
+        return _CLASSES.get((self.status or 0) // 100, Outcome.NONSTANDARD)
 
     @property
     def text(self) -> str:

@@ -30,29 +30,27 @@ class Cpus:
         self._both: set[int] = set()  # empty where there are not two to choose from
         self._one: set[int] = set()
         self._others: set[threading.Thread] = set()  # those of whoever called the command; they are left alone
-        self._policy: int | None = None  # of the scheduler, before
+        self._is_batch = False  # whether that is our doing
         self._rows = self._handshakes = 0  # when it was last decided
         self.spread = False  # whether both are in use
 
     def __enter__(self) -> Cpus:  # noqa: PYI034 - Self is 3.11's
         self._others = {*threading.enumerate()} - {threading.current_thread()}
-        if not getattr(sys, "_is_gil_enabled", lambda: True)():
-            return self
-        cpu = _this_cpu()
-        with contextlib.suppress(OSError):  # a sandbox may refuse either
-            if cpu is not None:
-                both = os.sched_getaffinity(0)
-                os.sched_setaffinity(0, {cpu})
-                self._both, self._one = both, {cpu}
-        self._policy = _become_batch()
+        if getattr(sys, "_is_gil_enabled", lambda: True)():
+            both, one = _two_cpus()
+            with contextlib.suppress(OSError):  # a sandbox may refuse it
+                if both:
+                    os.sched_setaffinity(0, one)
+                    self._both, self._one = both, one
+            self._is_batch = _become_batch()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._both:
             self._move_all(self._both)
         with contextlib.suppress(OSError):
-            if self._policy is not None:
-                os.sched_setscheduler(0, self._policy, os.sched_param(0))
+            if self._is_batch:
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
     def suit(self, handshakes: int, rows: int) -> None:
         """Choose by how many *handshakes* there were, and how many *rows*, since it was entered."""
@@ -72,24 +70,24 @@ class Cpus:
                     os.sched_setaffinity(thread.native_id, cpus)
 
 
-def _become_batch() -> int | None:
-    """Have the caller, and what it starts, not preempt others when woken; return the policy it had, None if it stays.
+def _become_batch() -> bool:
+    """Have the caller, and what it starts, not preempt others when woken; return whether that is new.
 
     Source: sched(7), SCHED_BATCH.
     """
     with contextlib.suppress(AttributeError, OSError):  # not on Linux, or not allowed
         if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-            return os.SCHED_OTHER
-    return None
+            return True
+    return False
 
 
-def _this_cpu() -> int | None:
-    """Return the number of the CPU that the caller is on, None where there are not two, or it cannot be told."""
+def _two_cpus() -> tuple[set[int], set[int]]:
+    """Return the two CPUs that the caller may use, and the one it is on; nothing where it is not so, or not known."""
     try:
         after_name = Path("/proc/thread-self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
         cpu = int(after_name.split()[36])  # "processor", the 39th field: proc(5)
         allowed = os.sched_getaffinity(0)
     except (AttributeError, OSError, ValueError, IndexError):
-        return None
-    return cpu if cpu in allowed and len(allowed) == 2 else None
+        return set(), set()
+    return (allowed, {cpu}) if cpu in allowed and len(allowed) == 2 else (set(), set())

@@ -31,7 +31,7 @@ from .tls import explain_tls
 from .urls import InvalidURL
 from .wire import ProtocolError
 
-__all__ = ["Failure", "RetryPolicy", "classify", "is_passing", "parse_retry_after"]
+__all__ = ["Failure", "RetryPolicy", "classify", "fault_of_ours", "is_passing", "parse_retry_after"]
 
 
 class Failure(NamedTuple):
@@ -89,6 +89,11 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, OSError) and error.errno is not None:
         return Failure(Outcome.LOCAL_ERROR, "this machine could not open a connection")
     raise error
+
+
+def fault_of_ours(error: Exception) -> Failure:
+    """Return what a row says of *error*, a bug; what it says itself is for the log."""
+    return Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}")
 
 
 def _is_alert(error: Exception) -> bool:

@@ -52,8 +52,8 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
     """Ask each of *urls* and yield a Result for each, as they complete.
 
     *urls* is read on another thread, once results are asked for, and ahead of them by what waits to be asked: until
-    some thousand URLs wait and a host for each worker may be asked, or 110,000 wait.  ``result.row`` is the place in
-    it, from 1.  *options* bear the command's names with underscores, such as ``workers``, ``per_host``, ``max_time``
+    some thousand URLs of two hosts for each worker may be asked, or 110,000 wait.  ``result.row`` is the place in it,
+    from 1.  *options* bear the command's names with underscores, such as ``workers``, ``per_host``, ``max_time``
     (seconds), ``method``; ``headers`` is a mapping or pairs, ``dedupe=False`` is ``--no-dedupe``, and ``hosts`` may be
     a mapping of names to lists of addresses.
 

@@ -66,7 +66,7 @@ class Pool:
         """
         while True:
             with self._lock:
-                known = self._origins.get(origin) or self._origin(origin)  # put() tells which was used last
+                known = self._origins.get(origin) or self._origin(origin)  # put() notes the use
                 choice = self._choose(known)
                 if choice is None:
                     known.opened += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import codes
 from .chain import Chain, Stopwatch
-from .failures import Failure, classify, is_passing
+from .failures import Failure, classify, fault_of_ours, is_passing
 from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
 from .session import HeaderLines, Request, Session
 from .transport import StaleConnection
@@ -108,7 +108,7 @@ class Probe:
             chain = _chain_of(Failure(Outcome.INVALID_URL, str(error)))
         except Exception as error:
             log.exception("internal error at %s", redact(target.url))
-            chain = _chain_of(Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}"))
+            chain = _chain_of(fault_of_ours(error))
         return self._attempt(target, chain, attempts)
 
     def _other_way(self, chain: Chain, text: str, watch: Stopwatch) -> Chain | None:
@@ -160,7 +160,7 @@ class Probe:
         chain.head = head
         chain.ip = connection.ip
         chain.hops.append(Hop(head.status, chain.url.shown))
-        location = self._location(head) if head.status in _REDIRECTS else None
+        location = self._location(head)
         if location is not None and "set-cookie" in head.fields:
             chain.cookies = _cookies_of(chain)
         response.close()
@@ -183,7 +183,7 @@ class Probe:
 
     def _location(self, head: Head) -> str | None:
         """Return where a redirect leads, None where it ends the chain."""
-        if not self._options.max_redirects:
+        if head.status not in _REDIRECTS or not self._options.max_redirects:
             return None
         return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
 

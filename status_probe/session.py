@@ -58,7 +58,7 @@ class Request(requests.PreparedRequest):
     """A prepared request that carries its parsed URL, so that nothing is parsed or escaped a second time."""
 
     parsed: Url
-    lines: str  # its headers as they are sent
+    headers: HeaderLines  # type: ignore[assignment]
     anew = False  # on a new connection
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Request(requests.PreparedRequest):
     def of(cls, method: str, url: Url, fields: HeaderLines) -> Request:
         """Return a request for *url* as it stands."""
         request = cls()
-        request.method, request.parsed, request.headers, request.lines = method, url, fields, fields.lines  # type: ignore[assignment]
+        request.method, request.parsed, request.headers = method, url, fields
         return request
 
     @cached_property
@@ -180,7 +180,8 @@ class Session(requests.Session):
         if not isinstance(request, Request):
             return super().send(request, **options)
         transport, limits = self.transport, options["timeout"]
-        answer = transport.ask(request.method or "GET", request.parsed, request.lines, limits, anew=request.anew)
+        method, lines = request.method or "GET", request.headers.lines
+        answer = transport.ask(method, request.parsed, lines, limits, anew=request.anew)
         return RunResponse(request, answer, transport, limits)
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:

@@ -63,10 +63,6 @@ class Host(Generic[Task]):
     def may_be_asked(self, now: float) -> bool:
         return self.out < self.pace.at_once and self.not_before <= now
 
-    def add(self, task: Task) -> None:
-        self.newer.append(task)
-        self.tasks += 1
-
     def next_task(self) -> Task:
         self.tasks -= 1
         if self.begun:
@@ -100,25 +96,17 @@ class Turns(Generic[Task]):
     def add(self, name: Hashable, task: Task, now: float) -> bool:
         """Append *task* to its host's; return whether that may have let a task be taken that could not before."""
         host = self._host(name)
-        host.add(task)
+        host.newer.append(task)
         self.held += 1
-        if host.in_line:
-            self.takeable += 1
-            return False
-        self._place(host, now)
-        return True
+        return self._count_in(host, now)
 
     def add_begun(self, name: Hashable, task: Task, now: float) -> None:
         """Put *task* before those of its host that are not begun, and the host before others if it is in no line."""
         host = self._host(name)
         host.begun = host.begun or deque()
         host.begun.append(task)
-        host.tasks += 1
         self.held += 1
-        if host.in_line:
-            self.takeable += 1
-        else:
-            self._place(host, now)
+        self._count_in(host, now)
 
     def defer(self, name: Hashable, task: Task, due: float) -> None:
         """Let *task* come back at *due*, or later."""
@@ -240,6 +228,15 @@ class Turns(Generic[Task]):
         elif not host.out and not host.deferred:
             self._rest(host, now)
 
+    def _count_in(self, host: Host[Task], now: float) -> bool:
+        """Take account of a task that *host* was given; return whether it had to be placed for that."""
+        host.tasks += 1
+        if host.in_line:
+            self.takeable += 1
+            return False
+        self._place(host, now)
+        return True
+
     def _leave_line(self) -> Host[Task]:
         host = self.line.popleft()
         self.takeable -= host.tasks
@@ -282,11 +279,8 @@ class Turns(Generic[Task]):
                 return
             _, _, host, task = heappop(self.deferred)
             host.deferred -= 1
-            host.add(task)
-            if host.in_line:
-                self.takeable += 1
-            else:
-                self._place(host, now)
+            host.newer.append(task)
+            self._count_in(host, now)
 
     def _hold(self, host: Host[Task], until: float, now: float) -> None:
         host.not_before = max(host.not_before, until)

@@ -13,7 +13,6 @@ ways, ``http:host``, ``0x7f.1``, full-width dots, emoji.  Three things differ on
 from __future__ import annotations
 
 import re
-import sys
 from typing import NamedTuple
 
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
@@ -185,8 +184,7 @@ def _from_plain(scheme: str, host: str, port: str | None, target: str) -> Url:
         raise InvalidURL("the host name is longer than 253 characters")
     if not target.startswith("/"):
         target = "/" + target
-    scheme = "https" if scheme == "https" else "http"  # one text for all, as of each host: many are held
-    return Url(scheme, sys.intern(host), _parse_port(port) if port else DEFAULT_PORTS[scheme], target)
+    return Url(scheme, host, _parse_port(port) if port else DEFAULT_PORTS[scheme], target)
 
 
 def _netloc(scheme: str, host: str, port: int) -> str:

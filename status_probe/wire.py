@@ -216,6 +216,8 @@ def _content_length(text: str | None) -> int | None:
     """
     if text is None:
         return None
+    if text.isdigit() and text.isascii() and len(text) < 19:  # a tenth of the time of what follows
+        return int(text)
     values = {value.strip() for value in text.replace("\n", ",").split(",")}
     value = values.pop()
     return int(value) if not values and value.isascii() and value.isdigit() and len(value) < 19 else None

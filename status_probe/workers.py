@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from .failures import RetryPolicy
+from .failures import RetryPolicy, fault_of_ours
 from .hostqueue import HostQueue, ShutDown
 from .outage import Outage
-from .records import Asking, Attempt, Outcome, Phase, Result, Target
+from .records import Asking, Attempt, Phase, Result, Target
 from .resultqueue import ResultQueue
 from .urls import Url, redact
 
@@ -196,7 +196,9 @@ class Workers:
             pass  # stopped; the line is asked again when the run is resumed
         except Exception as bug:
             log.exception("internal error")
-            self.results.put(Finished(task.target, _bug(task, bug), task.key))
+            url, failure = redact(task.target.url), fault_of_ours(bug)
+            row = Result(task.target.row, url, None, failure.outcome, attempts=task.attempts, error=failure.error)
+            self.results.put(Finished(task.target, row, task.key))
 
     def _move(self, task: Task, host: str) -> None:
         if host != task.host:
@@ -234,11 +236,3 @@ class Workers:
         seconds = self._retries.host_delay(attempt)
         if seconds:
             self._queue.hold(host, seconds)
-
-
-def _bug(task: Task, bug: Exception) -> Result:
-    """Return the row of a task whose asking raised what it should not."""
-    error = f"a fault of status-probe: {type(bug).__name__}"
-    return Result(
-        task.target.row, redact(task.target.url), None, Outcome.INTERNAL_ERROR, attempts=task.attempts, error=error
-    )

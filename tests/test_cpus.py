@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -76,16 +76,14 @@ def test_many_handshakes_bring_both_cpus_into_use_and_few_do_not():
 @needs_two
 def test_threads_that_were_there_before_are_left_alone_and_no_other_is_left_behind():
     """A thread of whoever calls the command keeps its CPUs; one of the run's that outlives it gets them back."""
-    with two_cpus() as two, another_thread() as before:
+    with two_cpus() as two, another_thread() as before, ExitStack() as outliving:
         with Cpus() as cpus:
-            outliving = another_thread()
-            of_run = outliving.__enter__()
+            of_run = outliving.enter_context(another_thread())
             cpus.suit(100, 100)
             cpus.suit(100, 200)
             assert cpus_of(before) == two
             assert len(cpus_of(of_run)) == 1
         assert cpus_of(before) == cpus_of(of_run) == os.sched_getaffinity(0) == two
-        outliving.__exit__(None, None, None)
 
 
 @needs_two

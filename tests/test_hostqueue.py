@@ -88,6 +88,29 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
+class Feeding:
+    """A thread that feeds *listed* to *tasks* until it is stopped, and how much of it was read."""
+
+    def __init__(self, tasks: HostQueue[Task], listed: Iterator[Task]) -> None:
+        self.read = 0
+        self._tasks = tasks
+        self._listed = listed
+        self._threads = start(self._feed)
+
+    def stop(self) -> None:
+        self._tasks.shutdown(immediate=True)
+        join(self._threads)
+
+    def _feed(self) -> None:
+        with pytest.raises(ShutDown):
+            self._tasks.feed(self._counted())
+
+    def _counted(self) -> Iterator[Task]:
+        for task in self._listed:
+            self.read += 1
+            yield task
+
+
 def waiting(tasks: HostQueue[Task]) -> int:
     with tasks.mutex:
         return tasks._waiting
@@ -479,56 +502,30 @@ def test_hosts_are_forgotten(clock: Clock, delay: float) -> None:
 def test_feed_reads_no_further_than_the_hosts_it_needs() -> None:
     """A list of many hosts is not held in memory; one host's tasks do not keep the feeder from reading on."""
     tasks = make(ahead=1050, hosts_ahead=100)
-    read = 0
-
-    def listed() -> Iterator[Task]:
-        nonlocal read
-        for number in range(5000):
-            read += 1
-            yield Task("big" if number < 1000 else f"h{number}", number)
-
-    def feed() -> None:
-        with pytest.raises(ShutDown):
-            tasks.feed(listed())
-
-    feeder = start(feed)
+    feeding = Feeding(tasks, (Task("big" if number < 1000 else f"h{number}", number) for number in range(5000)))
     until(lambda: tasks._sated)
-    assert 1099 <= read <= 1101
+    assert 1099 <= feeding.read <= 1101
     assert len({task.host for task in take(tasks, 60)}) == 60
     until(lambda: tasks._sated)
-    assert 1150 <= read <= 1170
-    tasks.shutdown(immediate=True)
-    join(feeder)
-    assert read < 1200
+    assert 1150 <= feeding.read <= 1170
+    feeding.stop()
+    assert feeding.read < 1200
 
 
 def test_feed_goes_on_when_half_of_what_it_read_ahead_is_taken() -> None:
     """Workers that come while the feeder waits for its turn find something; and it is not woken for each task."""
     tasks = make(ahead=100, hosts_ahead=10)
-    read = 0
-
-    def listed() -> Iterator[Task]:
-        nonlocal read
-        for number in range(1000):
-            read += 1
-            yield Task(f"h{number % 50}", number)
-
-    def feed() -> None:
-        with pytest.raises(ShutDown):
-            tasks.feed(listed())
-
-    feeder = start(feed)
+    feeding = Feeding(tasks, (Task(f"h{number % 50}", number) for number in range(1000)))
     until(lambda: tasks._sated)
-    assert read == 101
+    assert feeding.read == 101
     for task in take(tasks, 49):
         tasks.done(task)
     assert tasks._sated
-    assert read == 101
+    assert feeding.read == 101
     for task in take(tasks, 1):
         tasks.done(task)
-    until(lambda: read == 151)
-    tasks.shutdown(immediate=True)
-    join(feeder)
+    until(lambda: feeding.read == 151)
+    feeding.stop()
 
 
 def test_feed_goes_on_when_the_hosts_in_line_are_held_back() -> None:

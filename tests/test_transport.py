@@ -163,6 +163,17 @@ def test_what_is_no_answer_has_its_outcome_and_a_sentence(name, tls):
     assert following.status == 404
 
 
+def test_what_is_asked_again_goes_over_a_new_connection():
+    """Of two idle connections that the server both gave up, one costs a try: the other one is not tried as well."""
+    def once(request: Request) -> Script:
+        return answer(200) if request.first else close()
+
+    with Server(once) as server:
+        rows = ask(*[server.url(f"/{number}") for number in range(3)])
+        assert server.targets == ["/0", "/1", "/2", "/2"]
+    assert [row.status for row in rows] == [200] * 3
+
+
 @both_schemes
 @pytest.mark.parametrize("method", ["get", "head"])
 @pytest.mark.parametrize("end", [close(), reset(), [b"HTTP/1.1 408 T\r\n\r\n", close()]], ids=["fin", "rst", "408"])
