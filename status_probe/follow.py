@@ -202,7 +202,10 @@ class Follower:
 
     def _waiting_notes(self, least: float) -> list[str]:
         """Name what has been asked for longest, and the hosts held back for longest: *least* seconds, both."""
-        asked = [each for each in self._run.waiting_for() if each.seconds >= least]
+        asked = self._run.waiting_for()
+        if asked and asked[0].seconds >= least:
+            least *= 0.9  # what began at the same moment, nearly, is told of at the same
+        asked = [each for each in asked if each.seconds >= least]
         held = [each for each in self._run.held() if each[1] >= least]
         return [
             say_in(self._lang, "waiting", url=redact(target.url), phase=phase_in(self._lang, phase), seconds=seconds)

@@ -97,12 +97,14 @@ class Workers:
         self._asked: list[tuple[Task, float] | None] = [None] * count  # by worker: its task, and since when
         self._stopped = False
         self._threads: list[threading.Thread] = []
+        self._all_started = threading.Event()
         self.is_fed = False  # the list was read to its end
         self.fault: Exception | None = None  # what ended the feeding early
 
     def start(self, tasks: Iterable[Task | Finished]) -> None:
         """Start all threads; *tasks* is read on the feeder's, and what is finished already is handed on as it is.
 
+        Nothing is fed before: to start a thread beside some that are at work takes ten times as long.
         With fewer workers than wanted the run goes on.  Raises RuntimeError if there can be none, or no feeder.
         """
         try:
@@ -115,6 +117,7 @@ class Workers:
                 self.stop()
                 raise RuntimeError("this machine can start no more threads") from None
             log.warning("only %d workers could be started: this machine can start no more threads", workers)
+        self._all_started.set()
 
     def _start(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
@@ -124,6 +127,7 @@ class Workers:
     def stop(self) -> None:
         """Drop what waits; workers end after what they are asking."""
         self._stopped = True
+        self._all_started.set()
         self._queue.shutdown(immediate=True)
         self.results.let_in()
         if self._outage:
@@ -144,6 +148,7 @@ class Workers:
         return sorted(in_flight, key=lambda each: -each.seconds)
 
     def _feed(self, tasks: Iterable[Task | Finished]) -> None:
+        self._all_started.wait()
         try:
             self._queue.feed(self._unfinished(tasks))
         except ShutDown:
