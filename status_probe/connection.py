@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import requests
 
 from .records import Phase
+from .watchdog import TLSSocket, Watchdog
 from .wire import Head, HeadReader
 
 __all__ = [
@@ -26,8 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
-# interpreter's lock to another thread.  Under TLS it has no effect, as the ssl module waits again; Windows has no
-# MSG_DONTWAIT.
+# interpreter's lock to another thread.  Under TLS it has no effect, as the ssl module waits again: a watchdog ends the
+# waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.
 SYSTEM_WAITS = sys.platform in ("linux", "darwin")
 RECEIVE_BYTES = 16 * 1024  # a TLS record
 
@@ -97,10 +98,11 @@ class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
     __slots__ = (
-        "_blocks", "_received", "_timeout", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock", "uses", "waited"
+        "_blocks", "_received", "_timeout", "_watchdog", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock",
+        "uses", "waited",
     )  # fmt: skip
 
-    def __init__(self, sock: Any, ip: str) -> None:
+    def __init__(self, sock: Any, ip: str, watchdog: Watchdog | None = None) -> None:
         self.sock = sock
         self.ip = ip
         self.is_tls = isinstance(sock, ssl.SSLSocket)
@@ -109,8 +111,9 @@ class Connection:
         self.idle_since = 0.0
         self.is_rested = True  # long enough since its last answer for anything that trails behind it to be seen
         self.shape: tuple[str, int, bool] | None = None  # of its last answer: see pool.Shape
-        self._timeout = -1.0  # as set on the socket
+        self._timeout: float | None = -1.0  # as set on the socket
         self._received = 0  # bytes in all, while it blocks
+        self._watchdog = watchdog if isinstance(sock, TLSSocket) else None  # then it blocks, and this keeps the time
         self._blocks = SYSTEM_WAITS and not self.is_tls and isinstance(sock, socket.socket)
         if self._blocks and sock.gettimeout() is not None:  # a system call
             sock.settimeout(None)
@@ -120,18 +123,18 @@ class Connection:
 
         Raises ConnectionLost or DeadlineExceeded.
         """
-        try:
-            if self._blocks:
-                request = request[self._send_at_once(request) :]
-                if not request:
-                    return
+        if self._blocks:
+            request = request[self._send_at_once(request) :]
+            if request:
                 self._stop_blocking()
+        while request:
             self._set_timeout(limits, SENDING)
-            self.sock.sendall(request)
-        except TimeoutError:
-            raise self._timed_out(limits, SENDING) from None
-        except OSError as error:
-            raise ConnectionLost("the server closed the connection before an answer") from error
+            try:
+                request = request[self.sock.send(request) :]
+            except OSError as error:
+                if isinstance(error, TimeoutError) or self._is_late:
+                    raise self._timed_out(limits, SENDING) from None
+                raise _lost_in_sending() from error
 
     def receive(self, limits: Limits, phase: str = WAITING) -> bytes:
         """Return some bytes, none where the server ended its side.
@@ -144,10 +147,12 @@ class Connection:
         except (TimeoutError, BlockingIOError):
             received = None  # not raised from here: the EAGAIN behind it would look like this machine's limits
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            return b""  # an end without a TLS goodbye, which many servers leave out
+            received = b""  # an end without a TLS goodbye, which many servers leave out
         except OSError as error:
-            raise ConnectionLost("the server reset the connection before an answer") from error
-        if received is None:
+            if not self._is_late:
+                raise ConnectionLost("the server reset the connection before an answer") from error
+            received = None
+        if received is None or (not received and self._is_late):
             raise self._timed_out(limits, phase)
         self._received += len(received)
         return received
@@ -172,24 +177,42 @@ class Connection:
         self._received += len(received)
         return received
 
+    def rest(self) -> None:
+        """Begin to be idle."""
+        self.idle_since = time.monotonic()
+        if self._watchdog:
+            self._watchdog.release(self.sock)
+
     def close(self) -> None:
         """Close at once, without a TLS goodbye."""
+        if self._watchdog:
+            self._watchdog.release(self.sock)
         with suppress(OSError):  # it is as closed as it will be
             self.sock.close()
 
     def _set_timeout(self, limits: Limits, phase: str) -> None:
         limits.phase.name = phase
-        left = limits.deadline - time.monotonic()
+        now = time.monotonic()
+        left = limits.deadline - now
         if left <= 0:
             raise limits.exceeded(phase)
-        timeout = min(limits.read, left)
+        timeout: float | None = min(limits.read, left)
+        if self._watchdog:
+            if not self._watchdog.watch(self.sock, now + min(limits.read, left)):
+                raise self._timed_out(limits, phase)
+            timeout = None
         if timeout != self._timeout:  # a system call
             self._wait_at_most(timeout)
 
-    def _wait_at_most(self, seconds: float) -> None:
+    @property
+    def _is_late(self) -> bool:
+        """Whether what looks like the server's end, or its fault, is the watchdog's doing."""
+        return self._watchdog is not None and self.sock.is_late
+
+    def _wait_at_most(self, seconds: float | None) -> None:
         self._timeout = seconds
         with suppress(OSError):  # macOS may say so of a connection that is gone already; reading tells
-            if self._blocks:
+            if self._blocks and seconds is not None:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(seconds))
             else:
                 self.sock.settimeout(seconds)
@@ -200,6 +223,8 @@ class Connection:
             return self.sock.send(request, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
         except BlockingIOError:
             return 0
+        except OSError as error:
+            raise _lost_in_sending() from error
 
     def _is_idle(self) -> bool:
         """Whether Linux says that it is connected and received no byte that we have not read.
@@ -226,34 +251,46 @@ class Connection:
         return ReadTimedOut(f"the server was silent for {limits.read:g} s while {phase}")
 
 
+def _lost_in_sending() -> ConnectionLost:
+    return ConnectionLost("the server closed the connection before an answer")
+
+
 def timeval(seconds: float) -> bytes:
     """Return the C structure of a duration; never nought, which means for ever."""
     return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
 
 
-def start_tls(sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float) -> Any:
+def start_tls(
+    sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float, watchdog: Watchdog | None = None
+) -> Any:
     """Return *sock* after a TLS handshake for *host* that ended before *until*; it is closed where that failed.
+
+    With a *watchdog*, which goes on watching it, it blocks.
 
     Raises TLSFailed, ConnectionLost, ConnectTimedOut or DeadlineExceeded.
     """
     limits.phase.name = HANDSHAKE
     name = host.partition("%")[0].removesuffix(".")
     try:
-        sock.settimeout(max(0.001, until - time.monotonic()))
         if isinstance(sock, ssl.SSLSocket):
+            sock.settimeout(max(0.001, until - time.monotonic()))
             return _tls_in_tls(sock, name, context)
-        wrapped = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+        if watchdog is None:
+            sock.settimeout(max(0.001, until - time.monotonic()))
+        elif sock.gettimeout() is not None:
+            sock.settimeout(None)
+        wrapped: Any = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
         sock = wrapped  # it owns the file descriptor now
-        wrapped.do_handshake()  # bounded as a whole, inside the ssl module
-    except TimeoutError:
-        sock.close()
-        raise limits.connect_timed_out(HANDSHAKE) from None
-    except ssl.SSLError as error:
-        sock.close()
-        raise TLSFailed("the TLS handshake failed") from error
+        if watchdog is not None:
+            watchdog.watch(wrapped, until)
+        wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
     except (OSError, ValueError) as error:
+        if watchdog is not None:
+            watchdog.release(sock)
         sock.close()
-        if isinstance(error, ValueError):
+        if isinstance(error, TimeoutError) or getattr(sock, "is_late", False):
+            raise limits.connect_timed_out(HANDSHAKE) from None
+        if isinstance(error, ssl.SSLError | ValueError):
             raise TLSFailed("the TLS handshake failed") from error
         raise ConnectionLost("the server reset the connection during the TLS handshake") from error
     return wrapped

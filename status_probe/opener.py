@@ -12,6 +12,7 @@ import requests
 
 from .connection import (
     LOOK_UP,
+    SYSTEM_WAITS,
     ConnectFailed,
     Connection,
     ConnectionLost,
@@ -29,6 +30,7 @@ from .records import Phase
 from .tunnels import connect_through
 from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url
+from .watchdog import Watchdog
 
 __all__ = ["Opener"]
 
@@ -42,6 +44,7 @@ class Opener:
         self._make_context = context
         self._context: ssl.SSLContext | None = None
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
+        self._watchdog = Watchdog() if SYSTEM_WAITS else None
         self._count_lock = threading.Lock()
         self.handshakes = 0  # of TLS, begun
 
@@ -111,11 +114,12 @@ class Opener:
             with self._count_lock:
                 self.handshakes += 1
             try:
-                sock = start_tls(sock, url.host, self._context or self.load_context(), limits, until)
+                context = self._context or self.load_context()
+                sock = start_tls(sock, url.host, context, limits, until, self._watchdog)
             except Exception as error:
                 error.ip = ip  # type: ignore[attr-defined]  # for the row, as in _ask_on
                 raise
-        return Connection(sock, ip)
+        return Connection(sock, ip, self._watchdog)
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
         limits.phase.name = LOOK_UP

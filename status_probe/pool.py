@@ -92,7 +92,7 @@ class Pool:
 
     def put(self, origin: Hashable, connection: Connection) -> None:
         """Keep a connection whose last answer was read to its end."""
-        connection.idle_since = time.monotonic()
+        connection.rest()
         with self._lock:
             known = self._origin(origin)
             if known.odd or self._closed or not self._max_idle:

@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from .watchdog import TLSSocket
+
 __all__ = ["BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "open_context"]
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -92,6 +94,7 @@ def open_context(
     Raises ValueError if a file cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = TLSSocket
     context.hostname_checks_common_name = False  # as browsers; RFC 9110, section 4.3.4
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= _OP_LEGACY_SERVER_CONNECT

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "status_probe"
 
 # A room imports only from floors below its own.  A folder is one room.
 FLOORS = (
-    "records codes console cpus hostnames machine messages netwatch order pace resultqueue stops tls unreachable wire",
-    "addresses arguments cells connection outfile tally turns urls",
+    "records codes console cpus hostnames machine messages netwatch order pace resultqueue stops watchdog wire",
+    "addresses arguments cells connection outfile tally tls turns unreachable urls",
     "again cookies dial hostqueue names pool progress proxies repeats resume sources summary",
     "answer failures outage report tunnels",
     "chain opener workers",
@@ -30,7 +30,7 @@ DOORS = {"__init__": {"library", "records"}, "__main__": {"cli"}, "demo": set[st
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 NETWORK = {
     "answer", "chain", "connection", "cookies", "dial", "failures", "opener", "probe", "session", "tls", "transport",
-    "tunnels", "unreachable",
+    "tunnels", "unreachable", "watchdog",
 }  # fmt: skip
 # What only some rooms may import.
 RESERVED = {

@@ -1,0 +1,115 @@
+"""Blocking TLS sockets: their waits end in time, and no other socket is touched."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from status_probe import connection, opener, watchdog
+from status_probe.records import Outcome
+from status_probe.tls import open_context
+from status_probe.watchdog import TLSSocket, Watchdog
+from tests.asking import ask, ask_one, within
+from tests.server import Server, answer, drip, hang, server_context
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the ssl module keeps the time there")
+
+
+@contextmanager
+def silent_server() -> Iterator[Server]:
+    """A TLS server that completes the handshake and says nothing."""
+    with Server(hang(), tls=server_context()) as server:
+        yield server
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[TLSSocket]:
+    """A blocking TLS socket that is connected to *server*."""
+    plain = socket.create_connection((server.address, server.port), 5)
+    plain.settimeout(None)
+    with open_context(insecure=True).wrap_socket(plain) as sock:
+        assert isinstance(sock, TLSSocket)
+        yield sock
+
+
+def test_a_wait_ends_when_its_time_is_over():
+    """Whoever reads sees an end, at the time that was set last, and the socket stays ended."""
+    dog = Watchdog()
+    with silent_server() as server, connected(server) as sock:
+        assert dog.watch(sock, time.monotonic() + 60)
+        assert dog.watch(sock, time.monotonic() + 0.1)
+        with within(0.4, 0.1):
+            assert sock.recv(100) == b""
+        assert sock.is_late
+        assert not dog.watch(sock, time.monotonic() + 60)
+        dog.release(sock)
+
+
+def test_only_what_is_late_is_ended():
+    """Of three sockets the late one ends; one with more time and one that was released are as they were."""
+    dog = Watchdog()
+    with silent_server() as server, connected(server) as late, connected(server) as early, connected(server) as free:
+        for sock, seconds in [(late, 0.1), (early, 60), (free, 0.05)]:
+            dog.watch(sock, time.monotonic() + seconds)
+        dog.release(free)
+        assert late.recv(100) == b""
+        dog.release(early)
+        assert [early.is_late, free.is_late] == [False, False]
+        assert [early.send(b"x"), free.send(b"x")] == [1, 1]
+        with pytest.raises(ssl.SSLError):
+            late.send(b"x")
+
+
+def test_its_thread_ends_with_the_last_socket_and_comes_again():
+    """No thread is left where nothing is watched; the next socket is watched all the same."""
+    dog = Watchdog()
+    with silent_server() as server:
+        for _ in range(2):
+            with connected(server) as sock:
+                dog.watch(sock, time.monotonic() + 60)
+                thread = next(thread for thread in threading.enumerate() if thread.name == "watchdog")
+                dog.release(sock)
+                thread.join(2)
+                assert not thread.is_alive()
+
+
+def test_a_machine_out_of_threads_is_told_as_such(monkeypatch):
+    """Without its thread nothing is asked over TLS, and the row says why."""
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Server(answer(200), tls=server_context()) as server:
+        monkeypatch.setattr(watchdog, "threading", SimpleNamespace(Lock=threading.Lock, Thread=refuse))
+        row = ask_one(server.url())
+    assert row.outcome is Outcome.LOCAL_ERROR
+
+
+def test_a_kept_connection_outlives_the_time_of_its_last_answer():
+    """What is idle is not watched: the second URL goes over the same connection though the first one's time is over."""
+    with (
+        Server({"/1": answer(200), "/2": answer(201)}, tls=server_context()) as server,
+        Server(hang()) as other,
+    ):
+        urls = [server.url("/1"), other.url(), server.url("/2")]
+        rows = ask(*urls, connect_timeout=0.5, read_timeout=0.5, max_time=0.5)
+        assert [row.status for row in rows] == [200, None, 201]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("script", [hang(), drip(b"HTTP/1.1 200 " + b"y" * 1000, 0.05)], ids=["silence", "drip"])
+def test_limits_hold_where_the_ssl_module_keeps_the_time(script, monkeypatch):
+    """As on Windows: no watchdog, and a time limit of each socket's own."""
+    monkeypatch.setattr(opener, "SYSTEM_WAITS", False)
+    monkeypatch.setattr(connection, "SYSTEM_WAITS", False)
+    with Server({"/1": script, "/2": answer(200)}, tls=server_context()) as server, within(0.7, 0.35):
+        row, after = ask(server.url("/1"), server.url("/2"), read_timeout=0.4, max_time=0.4)
+    assert row.outcome in (Outcome.READ_TIMEOUT, Outcome.DEADLINE_EXCEEDED)
+    assert after.status == 200
