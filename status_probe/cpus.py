@@ -20,7 +20,7 @@ from pathlib import Path
 __all__ = ["Cpus"]
 
 MANY, FEW = 0.3, 0.2  # handshakes a row; from the one on both CPUs are used, below the other one of them is
-ROWS = 50  # that tell which it is
+ENOUGH = 32  # handshakes or rows, to tell which it is
 
 
 class Cpus:
@@ -53,10 +53,12 @@ class Cpus:
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
     def suit(self, handshakes: int, rows: int) -> None:
-        """Choose by how many *handshakes* there were, and how many *rows*, since it was entered."""
-        if not self._both or rows - self._rows < ROWS:
+        """Choose by how many *handshakes* were begun, and how many *rows* came, since it was entered."""
+        begun = handshakes - self._handshakes
+        count = max(begun, rows - self._rows)  # at a run's start handshakes are begun long before rows come
+        if not self._both or count < ENOUGH:
             return
-        share = (handshakes - self._handshakes) / (rows - self._rows)
+        share = begun / count
         self._handshakes, self._rows = handshakes, rows
         spread = share >= (FEW if self.spread else MANY)
         if spread != self.spread:

@@ -44,6 +44,7 @@ def start_command(
     """Start ``python -m status_probe``; *environ* is added to ours."""
     words = [sys.executable, "-m", "status_probe", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "LANG": "C.UTF-8"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed code is compiled once, too
     return subprocess.Popen(
         words, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, env={**environment, **(environ or {})}, **keywords
     )

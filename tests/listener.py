@@ -90,7 +90,9 @@ class Listener:
         deadline = time.monotonic() + JOIN_SECONDS
         while self._threads and time.monotonic() < deadline:
             self._wake()
-            for thread in list(self._threads):
+            with self._changed:
+                threads = list(self._threads)
+            for thread in threads:
                 thread.join(0.2)  # a connection accepted at the last moment is woken on the next round
         self._listening.close()
         assert not self._threads, f"still serving: {self._threads}"
@@ -112,8 +114,9 @@ class Listener:
                 self._threads.discard(thread)
 
         thread = threading.Thread(target=work, name=f"{type(self).__name__}-{self.port}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._changed:  # whoever joins it finds it started
+            self._threads.add(thread)
+            thread.start()
 
     def _accept(self, listening: socket.socket) -> None:
         while not self.stopping.is_set():

@@ -58,11 +58,12 @@ def test_threads_of_a_run_share_one_cpu_and_leave_it_at_its_end():
 
 @needs_two
 def test_many_handshakes_bring_both_cpus_into_use_and_few_do_not():
-    """All threads are moved, once enough rows tell, and between the two bounds they stay as they are."""
+    """All threads are moved, once enough tells, and between the two bounds they stay as they are."""
     with two_cpus() as two, Cpus() as cpus, another_thread() as thread:
         one = os.sched_getaffinity(0)
         for handshakes, rows, expected in [
-            (10, 10, one),  # too few rows to tell
+            (31, 1, one),  # too few to tell
+            (32, 1, two),  # at the start, before the rows
             (100, 100, two),
             (125, 200, two),  # 0.25 a row
             (130, 300, one),

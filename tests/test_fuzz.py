@@ -87,8 +87,8 @@ def faults(hostile: Hostile, listed: list[tuple[str, int | None]], rows: Iterabl
 
 
 @pytest.mark.parametrize(("method", "seed", "count", "tls"), [
-    ("get", 1, 500, False), ("head", 2, 400, False), ("auto", 3, 200, False),
-    ("get", 4, 120, True), ("head", 5, 60, True), ("auto", 6, 40, True),
+    ("get", 1, 300, False), ("head", 2, 240, False), ("auto", 3, 120, False),
+    ("get", 4, 80, True), ("head", 5, 40, True), ("auto", 6, 30, True),
 ])  # fmt: skip
 def test_every_hostile_reply_gives_one_true_row(tmp_path: Path, method: str, seed: int, count: int, tls: bool) -> None:
     """Whatever a server sends and wherever it ends: one row, with the status where there is one, in time; and the next

@@ -122,7 +122,7 @@ def outage(start: float, end: float, timeout: float) -> Network:
 
 @pytest.mark.parametrize("checks", [True, False])
 @pytest.mark.parametrize("timeout", [0.001, 0.5, 5.0])
-@pytest.mark.parametrize("hosts", [20, 500, 20_000])
+@pytest.mark.parametrize("hosts", [20, 20_000])
 def test_an_outage_spoils_no_row(timeout: float, hosts: int, checks: bool) -> None:
     """Thirty seconds without a network, failing at once or slowly: no host is called unreachable for it."""
     run = Run(outage(1005, 1035, timeout), checks=checks)
