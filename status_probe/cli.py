@@ -219,7 +219,7 @@ def _probe_all(
         stack.enter_context(_warnings_through(follower.warn, verbose=arguments.verbose))
         follower.open(lambda: _open_report(arguments, targets))
         stack.enter_context(_tuned_interpreter())
-        return follower.follow(_shown_output(arguments), _how_to_go_on(arguments, words, options.lang))
+        return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang))
 
 
 @contextmanager

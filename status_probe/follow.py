@@ -84,10 +84,10 @@ class Follower:
         for _, result in self._report.done_results() if self._report.rows_written else ():
             self._count(result)
 
-    def follow(self, where: str, to_go_on: Sequence[str]) -> int:
+    def follow(self, where: str, to_go_on: Callable[[], Sequence[str]]) -> int:
         """Run to the end or to a stop; return the exit status.
 
-        *where* is the path of the rows, empty for standard output; *to_go_on* are lines that say how to go on.
+        *where* is the path of the rows, empty for standard output; *to_go_on* returns lines that say how to go on.
         """
         began = time.monotonic()
         self._stop.only_note()
@@ -238,14 +238,14 @@ class Follower:
             for note in self._waiting_notes(0.0):
                 self._show(note)
 
-    def _exit_status(self, fault: str, to_go_on: Sequence[str]) -> int:
+    def _exit_status(self, fault: str, to_go_on: Callable[[], Sequence[str]]) -> int:
         if self._is_complete and not fault:
             return 0 if self._all_accepted else 1
         if fault:
             console.say(sys.stderr, console.plain(f"status-probe: error: {fault}; {say_in(self._lang, 'kept')}"))
         else:
             console.say(sys.stderr, say_in(self._lang, "interrupted", rows=self._report.rows_written))
-        for line in to_go_on:
+        for line in to_go_on():
             console.say(sys.stderr, console.plain(line))
         return 3 if fault else 130
 
