@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,14 +51,18 @@ def room_of(path: Path) -> str:
     return parts[0]
 
 
-def all_nodes() -> Iterator[tuple[Path, ast.AST]]:
+@functools.cache
+def all_nodes() -> list[tuple[Path, ast.AST]]:
+    """Return what the package is made of, file by file, without what is for type checkers only."""
+    nodes = []
     for path in sorted(PACKAGE.rglob("*.py")):
         stack: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
         while stack:
             node = stack.pop()
             if not _is_for_type_checkers(node):
-                yield path, node
+                nodes.append((path, node))
                 stack += ast.iter_child_nodes(node)
+    return nodes
 
 
 def _is_for_type_checkers(node: ast.AST) -> bool:

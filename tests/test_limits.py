@@ -10,6 +10,7 @@ from status_probe.records import Outcome
 from tests.asking import ask, ask_one, within
 from tests.server import (
     Server,
+    Step,
     answer,
     close,
     deaf_address,
@@ -48,10 +49,10 @@ DRIPS = {
 @pytest.mark.parametrize("name", DRIPS)
 def test_a_drip_ends_at_max_time(name, tls):
     """Bytes that come now and then keep no worker for longer than max_time, and the next URL is in order."""
-    with Server({"/drip": DRIPS[name], "/next": answer(404)}, tls=tls) as server, within(0.4 + SLACK, 0.35):
-        row, following = ask(server.url("/drip"), server.url("/next"), **LIMITS)
+    with Server({"/drip": DRIPS[name], "/next": answer(404)}, tls=tls) as server, within(0.2 + SLACK, 0.15):
+        row, following = ask(server.url("/drip"), server.url("/next"), **{**LIMITS, "max_time": 0.2})
     assert (row.outcome, row.status) == (Outcome.DEADLINE_EXCEEDED, None)
-    assert "0.4 s ran out while" in row.error
+    assert "0.2 s ran out while" in row.error
     assert following.status == 404
 
 
@@ -143,9 +144,11 @@ def test_auto_does_not_wait_beyond_max_time():
     assert row.outcome is Outcome.DEADLINE_EXCEEDED
 
 
-def test_sending_ends_in_time_too():
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_sending_ends_in_time_too(scheme):
     """A server that takes no bytes of a long request cannot hold it."""
-    with Server(answer(200), on_connect=pause(5.0)) as server, within(0.8 + SLACK, 0.25):
-        row = ask_one(server.url("/" + "x" * 8_000_000), **LIMITS)
+    handshake = [Step(lambda connection: connection.start_tls(server_context()))] if scheme == "https" else []
+    with Server(answer(200), on_connect=[*handshake, pause(5.0)]) as server, within(0.8 + SLACK, 0.25):
+        row = ask_one(server.url("/" + "x" * 8_000_000, scheme=scheme), **LIMITS)
     assert row.outcome in (Outcome.READ_TIMEOUT, Outcome.DEADLINE_EXCEEDED)
     assert "sending the request" in row.error

@@ -40,14 +40,22 @@ def connected(server: Server) -> Iterator[TLSSocket]:
         yield sock
 
 
+def ends(sock: TLSSocket) -> bool:
+    """Whether a read of *sock* sees an end: a reset where a session ticket comes after that."""
+    try:
+        return sock.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
 def test_a_wait_ends_when_its_time_is_over():
     """Whoever reads sees an end, at the time that was set last, and the socket stays ended."""
     dog = Watchdog()
     with silent_server() as server, connected(server) as sock:
         assert dog.watch(sock, time.monotonic() + 60)
         assert dog.watch(sock, time.monotonic() + 0.1)
-        with within(0.4, 0.1):
-            assert sock.recv(100) == b""
+        with within(1.0, 0.1):
+            assert ends(sock)
         assert sock.is_late
         assert not dog.watch(sock, time.monotonic() + 60)
         dog.release(sock)
@@ -60,11 +68,11 @@ def test_only_what_is_late_is_ended():
         for sock, seconds in [(late, 0.1), (early, 60), (free, 0.05)]:
             dog.watch(sock, time.monotonic() + seconds)
         dog.release(free)
-        assert late.recv(100) == b""
+        assert ends(late)
         dog.release(early)
         assert [early.is_late, free.is_late] == [False, False]
         assert [early.send(b"x"), free.send(b"x")] == [1, 1]
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
             late.send(b"x")
 
 
