@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from status_probe.records import Result, Target
 from status_probe.run import open_probe
 from tests.server import ca_file
 
-__all__ = ["ask", "ask_one", "trusted", "within"]
+__all__ = ["ask", "ask_at_once", "ask_one", "trusted", "within"]
 
 
 @functools.cache
@@ -33,6 +35,12 @@ def ask(*urls: str, **options: Any) -> list[Result]:
 def ask_one(url: str, **options: Any) -> Result:
     """Return the row of *url*."""
     return ask(url, **options)[0]
+
+
+def ask_at_once(*lists: Sequence[str], **options: Any) -> list[list[Result]]:
+    """Return the rows of each of *lists*, which are asked at the same time, each over a session of its own."""
+    with ThreadPoolExecutor(len(lists)) as pool:
+        return list(pool.map(lambda urls: ask(*urls, **options), lists))
 
 
 class within:  # noqa: N801 - reads as a word

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from status_probe.records import Outcome
-from tests.asking import ask, ask_one, within
+from tests.asking import ask_at_once, ask_one, within
 from tests.server import (
     Server,
     Step,
@@ -38,22 +38,22 @@ def test_silence_ends_at_the_read_timeout(tls):
 
 
 DRIPS = {
-    "bytes of the head": drip(OK + b"X: " + b"y" * 1000, 0.05),
-    "header lines": [OK, repeat(b"A: b\r\n", 0.1)],
-    "interim answers": repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
-    "bytes of the status line": drip(b"HTTP/1.1 200 " + b"y" * 1000, 0.05),
+    "/head": drip(OK + b"X: " + b"y" * 1000, 0.05),
+    "/lines": [OK, repeat(b"A: b\r\n", 0.1)],
+    "/interim": repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
+    "/status": drip(b"HTTP/1.1 200 " + b"y" * 1000, 0.05),
 }
 
 
 @both_schemes
-@pytest.mark.parametrize("name", DRIPS)
-def test_a_drip_ends_at_max_time(name, tls):
+def test_a_drip_ends_at_max_time(tls):
     """Bytes that come now and then keep no worker for longer than max_time, and the next URL is in order."""
-    with Server({"/drip": DRIPS[name], "/next": answer(404)}, tls=tls) as server, within(0.2 + SLACK, 0.15):
-        row, following = ask(server.url("/drip"), server.url("/next"), **{**LIMITS, "max_time": 0.2})
-    assert (row.outcome, row.status) == (Outcome.DEADLINE_EXCEEDED, None)
-    assert "0.2 s ran out while" in row.error
-    assert following.status == 404
+    with Server({**DRIPS, "/next": answer(404)}, tls=tls) as server, within(0.4 + SLACK, 0.35):
+        lists = [[server.url(path), server.url("/next")] for path in DRIPS]
+        for row, following in ask_at_once(*lists, **LIMITS):
+            assert (row.outcome, row.status) == (Outcome.DEADLINE_EXCEEDED, None), row
+            assert "0.4 s ran out while" in row.error, row
+            assert following.status == 404, following
 
 
 def test_a_head_that_stalls_names_the_status_it_began_with():
@@ -64,24 +64,21 @@ def test_a_head_that_stalls_names_the_status_it_began_with():
     assert "which began with status 200" in row.error
 
 
+BODIES = {
+    "/endless": [OK + b"\r\n", repeat(b"x" * 65536)],
+    "/chunks": [OK + b"Transfer-Encoding: chunked\r\n\r\n", repeat(b"1000\r\n" + b"x" * 4096 + b"\r\n")],
+    "/stalled": [b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 10\r\n\r\n", hang()],
+    "/dripped": [OK + b"Content-Length: 3000\r\n\r\n", drip(b"x" * 3000, 0.1)],
+}
+
+
 @both_schemes
-@pytest.mark.parametrize(
-    "script",
-    [
-        [OK + b"\r\n", repeat(b"x" * 65536)],
-        [OK + b"Transfer-Encoding: chunked\r\n\r\n", repeat(b"1000\r\n" + b"x" * 4096 + b"\r\n")],
-        [b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 10\r\n\r\n", hang()],
-        [OK + b"Content-Length: 3000\r\n\r\n", drip(b"x" * 3000, 0.1)],
-    ],
-    ids=["endless", "endless chunks", "stalled", "dripped"],
-)
-def test_a_body_delays_no_row(script, tls):
+def test_a_body_delays_no_row(tls):
     """The status is known with the head: a body may stall, drip or never end."""
-    with Server(script, tls=tls) as server, within(0.9):
-        row = ask_one(server.url(), read_timeout=5.0, max_time=5.0)
-    assert row.status in (200, 503)
-    assert row.elapsed_ms is not None
-    assert row.elapsed_ms < 300
+    with Server(BODIES, tls=tls) as server, within(0.9):
+        rows = ask_at_once(*[[server.url(path)] for path in BODIES], read_timeout=5.0, max_time=5.0)
+    assert [row.status for [row] in rows] == [200, 200, 503, 200]
+    assert all(row.elapsed_ms < 300 for [row] in rows)
 
 
 @pytest.mark.parametrize("status", [200, 302])

@@ -15,7 +15,7 @@ from tests.server import Request, Script, Server, answer, hang, pause
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent to POSIX processes")
 
-LINES = 1200
+LINES = 800
 WORKERS = 8
 STATUSES = (200, 204, 301, 403, 404, 410, 451, 501)
 
@@ -73,7 +73,7 @@ def test_a_run_killed_six_times_ends_as_an_unbroken_one(server: Server, tmp_path
     chance.shuffle(signals)
     before = len(server.log)
     for number in signals:
-        status = killed(broken, server, number, after=chance.randrange(1, 160))
+        status = killed(broken, server, number, after=chance.randrange(1, 120))
         assert status == (-9 if number is signal.SIGKILL else 130)
     assert go_on(broken, "--resume").status == 0
 
