@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(words: list[str], stop: Stop) -> int:
     """Run the command; whatever ends it becomes a line and an exit status."""
     try:
-        return _run_command(words, stop)
+        with stop.as_raised():
+            return _run_command(words, stop)
     except SystemExit as end:  # argparse: --help, --version, bad usage
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     except (Interrupted, KeyboardInterrupt):

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
@@ -37,6 +37,7 @@ class Stop:
     def __init__(self, *, for_good: bool) -> None:
         self.asked = False
         self._raises = True
+        self._has_raised = False
         self._for_good = for_good
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
@@ -57,9 +58,20 @@ class Stop:
         """Let signals only set *asked* from now on."""
         self._raises = False
 
+    @contextlib.contextmanager
+    def as_raised(self) -> Iterator[None]:
+        """Let Interrupted come out as such, whatever the clean-up of others made of it: argparse's was seen to fail."""
+        try:
+            yield
+        except Exception as error:
+            if self._has_raised:
+                raise Interrupted from error
+            raise
+
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        raises, self._raises, self.asked = self._raises, False, True
-        if raises:
+        self.asked = True
+        if self._raises:
+            self._raises, self._has_raised = False, True
             raise Interrupted
 
 

@@ -237,3 +237,19 @@ def test_a_first_signal_raises_and_later_ones_are_noted() -> None:
         signal.raise_signal(signal.SIGTERM)
         assert stop.asked
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def _break_off_what_cannot_clean_up() -> None:
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        raise LookupError
+
+
+def test_a_signal_is_one_whatever_the_clean_up_of_others_makes_of_it() -> None:
+    """A library that is broken off may fail in its own finally: that is no fault of ours to be told of."""
+    with Stop(for_good=False) as stop:
+        with pytest.raises(LookupError), stop.as_raised():
+            raise LookupError
+        with pytest.raises(Interrupted), stop.as_raised():
+            _break_off_what_cannot_clean_up()
