@@ -163,13 +163,16 @@ class Workers:
         self.results.end()
 
     def _unfinished(self, tasks: Iterable[Task | Finished]) -> Iterable[Task]:
-        for task in tasks:
+        """Yield the tasks, and hand on what is finished; workers begin at once, not when enough is fed."""
+        for count, task in enumerate(tasks, 1):
             if isinstance(task, Task):
                 yield task
             else:
                 self.results.put(task)
             if self._stopped:
                 return
+            if count <= len(self._asked):
+                time.sleep(0)  # another thread takes the interpreter's lock, which is not asked back for 50 ms
 
     def _work(self, place: int) -> None:
         queue = self._queue
