@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -320,3 +321,24 @@ def test_a_fault_of_the_probe_is_a_row_and_the_run_goes_on(caplog: pytest.LogCap
     outcomes = {each.result.outcome for each in finished if each.target.number % 3 == 0}
     assert outcomes == {Outcome.INTERNAL_ERROR}
     assert "a bug" in caplog.text
+
+def test_workers_begin_while_more_is_fed() -> None:
+    """The first tasks are asked at once, however long the feeder may hold the interpreter's lock."""
+    fed, asked = [0], []
+
+    def given() -> Iterable[Task]:
+        for fed[0], task in enumerate(tasks(3000, hosts=3000)):
+            yield task
+
+    def probe(target: Target, number: int) -> Attempt:
+        asked.append(fed[0])
+        return attempt(target, number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(LIMIT)
+    try:
+        with Group(probe, given(), count=64) as group:
+            assert len(group.take_all()) == 3000
+    finally:
+        sys.setswitchinterval(interval)
+    assert asked[0] < 300
