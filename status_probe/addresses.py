@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +13,9 @@ from .hostnames import parse_host
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
-__all__ = ["Address", "BlockedAddress", "in_turn", "is_literal", "is_public", "parse_hosts"]
+__all__ = [
+    "Address", "BlockedAddress", "in_turn", "is_literal", "is_public", "parse_hosts", "parse_hosts_mapping",
+]  # fmt: skip
 
 
 class Address(NamedTuple):
@@ -52,6 +54,23 @@ def parse_hosts(lines: str | Iterable[str], name: str) -> dict[str, tuple[str, .
         except ValueError as error:
             raise ValueError(f"{name}:{number}: '{' '.join(words[1:])}', expected host names") from error
     return {host: tuple(ips) for host, ips in found.items()}
+
+
+def parse_hosts_mapping(hosts: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the IPs of each name as `parse_hosts` does, of a mapping of names to one address or several.
+
+    Raises ValueError for a name or an address that is none.
+    """
+    found = {}
+    for host, given in hosts.items():
+        ips = (given,) if isinstance(given, str) else tuple(given)
+        if not ips or not all(isinstance(ip, str) and is_literal(ip) for ip in ips):
+            raise ValueError(f"hosts: '{host}' has {given!r}, expected IP addresses")
+        try:
+            found[_plain_name(host)] = ips
+        except ValueError as error:
+            raise ValueError(f"hosts: '{host}', expected a host name") from error
+    return found
 
 
 def _plain_name(host: str) -> str:

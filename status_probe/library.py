@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         user_agent: str
         max_redirects: int
         proxy: str | None
-        hosts: str | os.PathLike[str] | Mapping[str, list[str]] | None
+        hosts: str | os.PathLike[str] | Mapping[str, str | Iterable[str]] | None
         public_only: bool
         ca_bundle: str | None
         client_cert: str | None
@@ -55,7 +55,7 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
     some thousand URLs of two hosts for each worker may be asked, or 110,000 wait.  ``result.row`` is the place in it,
     from 1.  *options* bear the command's names with underscores, such as ``workers``, ``per_host``, ``max_time``
     (seconds), ``method``; ``headers`` is a mapping or pairs, ``dedupe=False`` is ``--no-dedupe``, and ``hosts`` may be
-    a mapping of names to lists of addresses.
+    a mapping of names to an address or several.
 
     Closing the iterator early, or letting go of it, asks nothing more and ends the threads; one that waits for a
     server ends with that, within ``max_time``.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .names import parse_hosts
+from .addresses import parse_hosts, parse_hosts_mapping
 from .proxies import ProxyRules, parse_proxy
 from .session import header_line
 from .tls import bundle_from_environment
@@ -50,7 +50,7 @@ class Options:
     user_agent: str = USER_AGENT
     max_redirects: int = 10
     proxy: str | None = None
-    hosts: str | os.PathLike[str] | Mapping[str, Sequence[str]] | None = None
+    hosts: str | os.PathLike[str] | Mapping[str, str | Iterable[str]] | None = None
     public_only: bool = False
     ca_bundle: str | None = None
     client_cert: str | None = None
@@ -138,10 +138,12 @@ class Options:
     def hosts_table(self) -> Mapping[str, Sequence[str]]:
         """Return addresses by name.
 
-        Raises ValueError if the file cannot be read, or a line of it is not valid.
+        Raises ValueError if the file cannot be read, or a line or an item of it is not valid.
         """
-        if self.hosts is None or isinstance(self.hosts, Mapping):
-            return self.hosts or {}
+        if self.hosts is None:
+            return {}
+        if isinstance(self.hosts, Mapping):
+            return parse_hosts_mapping(self.hosts)
         path = Path(self.hosts)
         try:
             return parse_hosts(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))

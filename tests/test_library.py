@@ -114,7 +114,7 @@ def test_a_repeated_url_is_asked_once_unless_told() -> None:
 
 
 def test_options_bear_the_commands_names() -> None:
-    """Headers may be a mapping or pairs, hosts a mapping; each arrives."""
+    """Headers may be a mapping or pairs, hosts a mapping to an address or several; each arrives."""
     with Server({"/": answer(200), "/gone": answer(302, headers=[("Location", "/")])}) as server:
         urls = [f"http://name.test:{server.port}/gone"]
         (result,) = probe_urls(
@@ -122,7 +122,7 @@ def test_options_bear_the_commands_names() -> None:
         )
         assert (result.status, result.method, result.ip) == (302, "HEAD", "127.0.0.1")
         assert server.log[0].header("X-Mine") == "1"
-        list(probe_urls(urls, headers=[("X-Mine", "2")], hosts={"name.test": ["127.0.0.1"]}, **DIRECT))
+        list(probe_urls(urls, headers=[("X-Mine", "2")], hosts={"Name.test.": "127.0.0.1"}, **DIRECT))
         assert server.log[1].header("X-Mine") == "2"
 
 
@@ -134,6 +134,9 @@ def test_mistakes_are_raised_when_called() -> None:
         probe_urls([], workers=0)
     with pytest.raises(TypeError, match="one text"):
         probe_urls("http://a/")
+    for hosts in ({"a.test": "b.test"}, {"a.test": ["127.0.0.1", "127.0.1"]}, {"a.test": []}, {"a b": "127.0.0.1"}):
+        with pytest.raises(ValueError, match="hosts: 'a"):
+            probe_urls([], hosts=hosts)
 
 
 def test_results_come_while_others_are_awaited() -> None:
