@@ -61,6 +61,7 @@ class Follower:
         self._is_watched = not quiet and console.is_terminal(sys.stderr)  # by somebody who sees a bar
         self._lang = console.language_for(sys.stderr, options.lang)
         self._tally = Tally()
+        self._earlier_rows = 0  # of the tally's, those of an earlier run
         self._bar: Bar | None = None
         self._warnings: deque[str] = deque()  # from any thread, shown by this one
         self._is_complete = False  # whether every line has its row
@@ -83,6 +84,7 @@ class Follower:
         self._report = open_report()
         for _, result in self._report.done_results() if self._report.rows_written else ():
             self._count(result)
+        self._earlier_rows = self._tally.rows
 
     def follow(self, where: str, to_go_on: Callable[[], Sequence[str]]) -> int:
         """Run to the end or to a stop; return the exit status.
@@ -107,7 +109,10 @@ class Follower:
         self._show_warnings()
         self._bar.close()
         if not self._quiet:
-            print_summary(self._tally, sys.stderr, lang=self._lang, seconds=time.monotonic() - began, where=where)
+            took = time.monotonic() - began
+            print_summary(
+                self._tally, sys.stderr, lang=self._lang, seconds=took, where=where, earlier=self._earlier_rows
+            )
         return self._exit_status(fault, to_go_on)
 
     def _earlier(self, target: Target) -> Result | None:

@@ -18,6 +18,8 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "no URLs were asked",
         "one": "1 URL in {time}",
         "many": "{rows:,} URLs in {time}, {speed} a second",
+        "more": "{rows:,} URLs, {new:,} of them in {time}, {speed} a second",
+        "known": "{rows:,} URLs, all asked before",
         "seconds": "{:.1f} s",
         "minutes": "{} min {:02} s",
         "hours": "{} h {:02} min",
@@ -32,6 +34,8 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "没有检查任何网址",
         "one": "共检查 1 个网址，用时 {time}",
         "many": "共检查 {rows:,} 个网址，用时 {time}，平均每秒 {speed} 个",
+        "more": "共检查 {rows:,} 个网址，其中本次 {new:,} 个，用时 {time}，平均每秒 {speed} 个",
+        "known": "共 {rows:,} 个网址，此前均已检查",
         "seconds": "{:.1f} 秒",
         "minutes": "{} 分 {:02} 秒",
         "hours": "{} 小时 {:02} 分",
@@ -69,34 +73,37 @@ def print_summary(
     lang: str,
     seconds: float,
     where: str,
+    earlier: int = 0,
     width: int | None = None,
 ) -> None:
     """Write what a run of *seconds* found, in at most *width* columns (None: what the terminal has).
 
-    *where* names the file that holds the rows; nothing is said of it where it is empty.  The names of outcomes and
-    the statuses are those of the CSV in each language, so that one can filter by them.
+    *earlier* of the rows are those of an earlier run.  *where* names the file that holds the rows; nothing is said of
+    it where it is empty.  The names of outcomes and the statuses are those of the CSV in each language, so that one can
+    filter by them.
     """
     signs = ("█", "×") if console.has_blocks(stream) else ("#", "x")
     page = _Page(console.language_for(stream, lang), width or console.terminal_width(stream), *signs)
-    for line in _sections(tally, page, seconds):
+    for line in _sections(tally, page, seconds, earlier):
         console.say(stream, console.cut(console.encodable(console.plain(line), stream), page.width).rstrip())
     if where:  # a path is folded rather than cut, since one wants to copy it
         for line in console.fold(console.encodable(page.word("where") + console.plain(where), stream), page.width):
             console.say(stream, line)
 
 
-def _sections(tally: Tally, page: _Page, seconds: float) -> Iterator[str]:
-    yield from console.fold(_headline(tally.rows, page, seconds), page.width)
+def _sections(tally: Tally, page: _Page, seconds: float, earlier: int) -> Iterator[str]:
+    yield from console.fold(_headline(tally.rows, page, seconds, earlier), page.width)
     if tally.rows:
         yield from _verdicts(tally, page)
         yield from _facts(tally, page)
         yield from _troubles(tally, page)
 
 
-def _headline(rows: int, page: _Page, seconds: float) -> str:
-    form = ("none", "one")[rows] if rows < 2 else "many"
-    speed = f"{rows / max(seconds, 0.001):,.1f}"
-    return page.word(form).format(rows=rows, time=_duration(seconds, page), speed=speed)
+def _headline(rows: int, page: _Page, seconds: float, earlier: int) -> str:
+    new = rows - earlier
+    form = ("none", "one")[rows] if rows < 2 else "many" if not earlier else "more" if new else "known"
+    speed = f"{new / max(seconds, 0.001):,.1f}"
+    return page.word(form).format(rows=rows, new=new, time=_duration(seconds, page), speed=speed)
 
 
 def _duration(seconds: float, page: _Page) -> str:

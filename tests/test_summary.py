@@ -40,10 +40,11 @@ def summary(
     encoding: str = "utf-8",
     seconds: float = 2.0,
     where: str = "",
+    earlier: int = 0,
 ) -> list[str]:
     """Return the lines of a summary written to a stream of *encoding*."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
-    print_summary(tally, stream, lang=lang, seconds=seconds, where=where, width=width)
+    print_summary(tally, stream, lang=lang, seconds=seconds, where=where, width=width, earlier=earlier)
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode(encoding).split("\n")[:-1]
 
@@ -70,6 +71,15 @@ def test_the_summary_in_english() -> None:
         "    http://h/4",
         "rows are in status.csv",
     ]
+
+
+def test_rows_of_an_earlier_run_are_not_taken_for_speed() -> None:
+    """What was there before counts as a row, but not for rows a second."""
+    assert summary(tally_of(*MIXED), earlier=3)[0] == "4 URLs, 1 of them in 2.0 s, 0.5 a second"
+    assert summary(tally_of(*MIXED), earlier=4)[0] == "4 URLs, all asked before"
+    in_chinese = "共检查 4 个网址，其中本次 1 个，用时 2.0 秒，平均每秒 0.5 个"
+    assert summary(tally_of(*MIXED), earlier=3, lang="zh")[0] == in_chinese
+    assert summary(tally_of(*MIXED), earlier=4, lang="zh")[0] == "共 4 个网址，此前均已检查"
 
 
 def test_the_summary_in_chinese() -> None:
