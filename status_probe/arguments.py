@@ -162,7 +162,11 @@ def _add_other(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """End with exit status 2 where options do not go together."""
+    """End with exit status 2 where a name is empty, or options do not go together."""
+    if "" in arguments.sources:
+        parser.error("a SOURCE is empty, expected a file's name or a URL")
+    if not arguments.output:
+        parser.error("the name of the output is empty, expected -o FILE")
     to_file = arguments.output != "-" or arguments.demo
     for name in ("resume", "split_rows", "overwrite"):
         if getattr(arguments, name) and not to_file:

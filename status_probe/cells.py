@@ -23,7 +23,7 @@ import codecs
 import csv
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 from .records import COLUMNS, Outcome, Result, Target
@@ -99,6 +99,15 @@ def choose_columns(spec: str = "", *, with_source: bool = False) -> tuple[str, .
         if name in names[:place]:
             raise ValueError(f'column "{name}" is named twice')
     return names
+
+
+def obstacle_to_resume(columns: Container[str], *, several: bool) -> str:
+    """Return why a report of these columns, of *several* sources, cannot be resumed; nothing where it can."""
+    if "row" not in columns or "url" not in columns:
+        return "a report without the columns row and url cannot be resumed"
+    if several and "source" not in columns:
+        return "a report of several sources without the column source cannot be resumed"
+    return ""
 
 
 class Layout:

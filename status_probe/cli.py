@@ -179,14 +179,15 @@ def _standard_output() -> TextIO:
 
 def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     """Open the output; refuse what cannot be used, and find the rows that are there already."""
-    from .cells import Layout, choose_columns
+    from .cells import Layout, choose_columns, obstacle_to_resume
     from .order import Ending
     from .report import open_report
 
     output = _output(arguments)
     columns = choose_columns(arguments.columns, with_source=targets.several)
-    if arguments.resume and targets.several and "source" not in columns:
-        raise UsageError("a report of several sources without the column source cannot be resumed")
+    obstacle = obstacle_to_resume(columns, several=targets.several)
+    if arguments.resume and obstacle:
+        raise UsageError(obstacle)
     layout = Layout(
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
@@ -220,7 +221,7 @@ def _probe_all(
         stack.enter_context(_warnings_through(follower.warn, verbose=arguments.verbose))
         follower.open(lambda: _open_report(arguments, targets))
         stack.enter_context(_tuned_interpreter())
-        return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang))
+        return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang, targets))
 
 
 @contextmanager
@@ -251,12 +252,14 @@ def _shown_output(arguments: argparse.Namespace) -> str:
     return str(path.absolute())
 
 
-def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str) -> list[str]:
+def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str, targets: TargetList) -> list[str]:
     """Return the lines that say what to type to go on, none where that is not possible."""
     from .again import command_to_resume
+    from .cells import choose_columns, obstacle_to_resume
     from .messages import say_in
 
-    if arguments.demo or not _output(arguments):
+    columns = choose_columns(arguments.columns, with_source=targets.several)
+    if arguments.demo or not _output(arguments) or obstacle_to_resume(columns, several=targets.several):
         return []
     secrets = [value for _, value in getattr(arguments, "headers", ())]
     command = command_to_resume(words, secrets)

@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from .cells import Layout
+from .cells import Layout, obstacle_to_resume
 from .order import IN_ORDER, Ending, RowIndex, replace_file, rows_in_order, write_numbered
 from .outfile import ReportError, lock, refuse
 from .records import Result, Target
@@ -270,8 +270,9 @@ def open_report(
         report = Report(output, layout, closes=False)
         report.begin()
         return report
-    if resume and not {"row", "url"} <= {*layout.columns}:
-        raise ReportError("a report without the columns row and url cannot be resumed")
+    obstacle = obstacle_to_resume(layout.columns, several=False)
+    if resume and obstacle:
+        raise ReportError(obstacle)
     path = Path(os.path.realpath(output))  # through a link, which is to stay one
     try:
         refuse(path, tuple(sources), split=ending.split_rows > 0, resume=resume, overwrite=ending.overwrite)

@@ -71,7 +71,7 @@ WRONG = (
     "--bogus", "--work 5", "-w x", "-w 1.5", "--rate nan", "--delay inf", "--retries 1e3", "-H nothing", "-H :b",
     "-X post", "--accept", "--accept x", "--accept 99", "--accept 300-200", "--accept 200-", "--split-rows 0 -o f",
     "--delimiter ;", "--lang fr", "--resume", "--overwrite", "--split-rows 5", "-o f --retry-failed",
-    "-o f --resume --overwrite", "--demo http://a/", "-o", "--version=1",
+    "-o f --resume --overwrite", "--demo http://a/", "-o", "--output=", "--version=1",
 )  # fmt: skip
 
 

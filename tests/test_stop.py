@@ -196,6 +196,17 @@ def test_a_file_that_is_removed_ends_the_run(server: Server, tmp_path: Path) -> 
     assert "it was removed" in ended.err
 
 
+def test_what_cannot_be_gone_on_with_is_not_said_to_be(server: Server, tmp_path: Path) -> None:
+    """Without the columns row and url no line tells how to go on."""
+    write_list(tmp_path, server, ok=1, stuck=8)
+    before = len(server.log)
+    with start_command("my urls.txt", "-o", "o.csv", "--columns", "url,status", cwd=tmp_path) as process:
+        server.wait_until(lambda: len(server.log) - before >= 9)
+        ended = stop(process, signal.SIGINT)
+    assert "are kept" in ended.err
+    assert "to go on" not in ended.err
+
+
 def test_the_line_to_go_on_is_right_when_pasted(server: Server, tmp_path: Path) -> None:
     """The command that a stopped run names goes on with it, with blanks and quotes in names, whatever started it."""
     write_list(tmp_path, server, ok=5, stuck=3)
