@@ -98,8 +98,8 @@ class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
     __slots__ = (
-        "_blocks", "_received", "_timeout", "_watchdog", "idle_since", "ip", "is_rested", "is_tls", "shape", "sock",
-        "uses", "waited",
+        "_blocks", "_received", "_timeout", "_watchdog", "_watched", "idle_since", "ip", "is_rested", "is_tls", "shape",
+        "sock", "uses", "waited",
     )  # fmt: skip
 
     def __init__(self, sock: Any, ip: str, watchdog: Watchdog | None = None) -> None:
@@ -113,7 +113,8 @@ class Connection:
         self.shape: tuple[str, int, bool] | None = None  # of its last answer: see pool.Shape
         self._timeout: float | None = -1.0  # as set on the socket
         self._received = 0  # bytes in all, while it blocks
-        self._watchdog = watchdog if isinstance(sock, TLSSocket) else None  # then it blocks, and this keeps the time
+        self._watched: Any = getattr(sock, "socket", sock)  # what TLS within TLS stands on, or itself
+        self._watchdog = watchdog if isinstance(self._watched, TLSSocket) else None  # then it blocks
         self._blocks = SYSTEM_WAITS and not self.is_tls and isinstance(sock, socket.socket)
         if self._blocks and sock.gettimeout() is not None:  # a system call
             sock.settimeout(None)
@@ -143,7 +144,7 @@ class Connection:
         """
         self._set_timeout(limits, phase)
         try:
-            received: bytes | None = self.sock.recv(RECEIVE_BYTES)
+            received: bytes | None = self.sock.recv(RECEIVE_BYTES) or b""  # SSLTransport says 0 for an end
         except (TimeoutError, BlockingIOError):
             received = None  # not raised from here: the EAGAIN behind it would look like this machine's limits
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -169,7 +170,7 @@ class Connection:
                     return None
                 return self.sock.recv(400, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
             self._wait_at_most(seconds)
-            received: bytes = self.sock.recv(400)  # mostly nothing comes, and a small buffer costs less
+            received: bytes = self.sock.recv(400) or b""  # mostly nothing comes, and a small buffer costs less
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
             return None
         except OSError:
@@ -181,12 +182,12 @@ class Connection:
         """Begin to be idle."""
         self.idle_since = time.monotonic()
         if self._watchdog:
-            self._watchdog.release(self.sock)
+            self._watchdog.release(self._watched)
 
     def close(self) -> None:
         """Close at once, without a TLS goodbye."""
         if self._watchdog:
-            self._watchdog.release(self.sock)
+            self._watchdog.release(self._watched)
         with suppress(OSError):  # it is as closed as it will be
             self.sock.close()
 
@@ -198,7 +199,7 @@ class Connection:
             raise limits.exceeded(phase)
         timeout: float | None = min(limits.read, left)
         if self._watchdog:
-            if not self._watchdog.watch(self.sock, now + min(limits.read, left)):
+            if not self._watchdog.watch(self._watched, now + min(limits.read, left)):
                 raise self._timed_out(limits, phase)
             timeout = None
         if timeout != self._timeout:  # a system call
@@ -207,7 +208,7 @@ class Connection:
     @property
     def _is_late(self) -> bool:
         """Whether what looks like the server's end, or its fault, is the watchdog's doing."""
-        return self._watchdog is not None and self.sock.is_late
+        return self._watchdog is not None and bool(self._watched.is_late)
 
     def _wait_at_most(self, seconds: float | None) -> None:
         self._timeout = seconds
@@ -265,27 +266,30 @@ def start_tls(
 ) -> Any:
     """Return *sock* after a TLS handshake for *host* that ended before *until*; it is closed where that failed.
 
-    With a *watchdog*, which goes on watching it, it blocks.
+    With a *watchdog*, which goes on watching it until the deadline, it blocks.
 
     Raises TLSFailed, ConnectionLost, ConnectTimedOut or DeadlineExceeded.
     """
     limits.phase.name = HANDSHAKE
     name = host.partition("%")[0].removesuffix(".")
+    timeout = None if watchdog else max(0.001, until - time.monotonic())
     try:
-        if isinstance(sock, ssl.SSLSocket):
-            sock.settimeout(max(0.001, until - time.monotonic()))
-            return _tls_in_tls(sock, name, context)
-        if watchdog is None:
-            sock.settimeout(max(0.001, until - time.monotonic()))
-        elif sock.gettimeout() is not None:
-            sock.settimeout(None)
-        wrapped: Any = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-        sock = wrapped  # it owns the file descriptor now
-        if watchdog is not None:
-            watchdog.watch(wrapped, until)
-        wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
+        if sock.gettimeout() != timeout:
+            sock.settimeout(timeout)
+        is_within_tls = isinstance(sock, ssl.SSLSocket)
+        if not is_within_tls:
+            wrapped: Any = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+            sock = wrapped  # it owns the file descriptor now
+        if watchdog:
+            watchdog.watch(sock, until)
+        if is_within_tls:
+            wrapped = _tls_in_tls(sock, name, context)
+        else:
+            wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
+        if watchdog and not watchdog.watch(sock, limits.deadline):
+            raise TimeoutError  # it came to its end, and this thread to its turn, too late
     except (OSError, ValueError) as error:
-        if watchdog is not None:
+        if watchdog:
             watchdog.release(sock)
         sock.close()
         if isinstance(error, TimeoutError) or getattr(sock, "is_late", False):

@@ -47,6 +47,8 @@ def _connect_one(address: Address, limits: Limits, until: float) -> tuple[socket
     try:
         seconds = max(0.001, until - time.monotonic())
         if SYSTEM_CONNECTS:
+            if sock.gettimeout() is not None:  # of socket.setdefaulttimeout()
+                sock.settimeout(None)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds))
         else:
             sock.settimeout(seconds)

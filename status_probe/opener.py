@@ -55,7 +55,7 @@ class Opener:
         """
         if proxy is None:
             return self._open_direct(url, limits, until)
-        sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until)
+        sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until, self._watchdog)
         return self._connection(sock, ip, url, limits, until)
 
     def can_reach(self, host: str, port: int, seconds: float) -> bool:

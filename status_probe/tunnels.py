@@ -27,6 +27,7 @@ from .dial import connect
 from .names import Address, NameFailure
 from .proxies import Proxy
 from .urls import Url
+from .watchdog import Watchdog
 from .wire import ProtocolError
 
 __all__ = ["connect_through", "has_socks"]
@@ -40,8 +41,9 @@ def has_socks() -> bool:
 
 
 def connect_through(
-    proxy: Proxy, url: Url, resolve: Resolve, context: Callable[[], ssl.SSLContext], limits: Limits, until: float
-) -> tuple[Any, str]:
+    proxy: Proxy, url: Url, resolve: Resolve, context: Callable[[], ssl.SSLContext], limits: Limits, until: float,
+    watchdog: Watchdog | None = None,
+) -> tuple[Any, str]:  # fmt: skip
     """Return a socket that leads to *url*'s host, for http to an HTTP proxy itself, and the proxy's IP.
 
     Raises ProxyFailed where the proxy cannot be reached or will not serve, else as ``connection.connect``.
@@ -57,7 +59,7 @@ def connect_through(
     try:
         sock, ip = connect(addresses, limits, until)
         if proxy.scheme == "https":
-            sock = start_tls(sock, proxy.host, context(), limits, until)
+            sock = start_tls(sock, proxy.host, context(), limits, until, watchdog)
     except (ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
@@ -65,7 +67,7 @@ def connect_through(
     except ConnectTimedOut as error:
         raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s") from error
     if url.scheme == "https":
-        _ask_for_tunnel(Connection(sock, ip), proxy, url, limits._replace(deadline=until))
+        _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits._replace(deadline=until))
     return sock, ip
 
 

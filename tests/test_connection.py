@@ -31,6 +31,20 @@ def test_a_dead_address_costs_a_fraction_of_a_second(dead_first, tls):
     assert (row.status, row.ip) == (200, "127.0.0.2")
 
 
+@pytest.mark.parametrize("default", [0.05, 4.0])
+def test_limits_are_ours_whatever_the_program_set_for_its_sockets(default):
+    """socket.setdefaulttimeout() neither shortens nor lengthens the connect timeout."""
+    before = socket.getdefaulttimeout()
+    with deaf_address() as (host, port):
+        socket.setdefaulttimeout(default)
+        try:
+            with within(0.6, 0.25):
+                row = ask_one(f"http://{host}:{port}/", connect_timeout=0.3)
+        finally:
+            socket.setdefaulttimeout(before)
+    assert row.outcome is Outcome.CONNECT_TIMEOUT
+
+
 @needs_ipv6
 def test_a_dead_address_family_costs_a_fraction_of_a_second():
     """A dual-stack name whose IPv6 is deaf is reached by IPv4."""

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
+from status_probe.connection import SYSTEM_WAITS
 from status_probe.options import Options
 from status_probe.proxies import Proxy as ProxyAddress
 from status_probe.proxies import ProxyRules, parse_proxy
 from status_probe.records import Outcome
 from status_probe.run import open_probe
 from status_probe.urls import parse_url
-from tests.asking import ask, ask_one, within
+from tests.asking import ask, ask_at_once, ask_one, within
 from tests.server import (
     Proxy,
     Server,
@@ -20,9 +21,12 @@ from tests.server import (
     answer,
     close,
     closed_port,
+    cut,
     deaf_address,
+    drip_handshake,
     hang,
     pause,
+    repeat,
     server_context,
 )
 
@@ -111,16 +115,35 @@ def test_a_tls_proxy_carries_both(tls):
         assert server.connections == 2  # a second one while the first shows that it stays quiet
 
 
-@pytest.mark.parametrize("script", [hang(), [b"HTTP/1.1 200 OK\r\nX-A: ", hang()]])
-def test_a_silent_site_behind_a_tls_proxy_ends_in_time(script):
-    """Inside TLS in TLS the read timeout and the deadline hold."""
+def test_limits_hold_behind_a_tls_proxy():
+    """Inside TLS in TLS silence ends at the read timeout, and what drips at the deadline."""
+    scripts = {"/mute": hang(), "/stuck": [b"HTTP/1.1 200 OK\r\nX-A: ", hang()], "/drip": repeat(b"HTTP/1.1 ", 0.05)}
+    with Server(scripts, tls=server_context()) as server, Proxy(tls=server_context()) as proxy:
+        lists = [[server.url(path)] for path in scripts]
+        with within(0.9):
+            rows = [row for [row] in ask_at_once(*lists, proxy=proxy.url, read_timeout=0.4, max_time=0.6)]
+    assert [row.outcome for row in rows] == [Outcome.READ_TIMEOUT] * 2 + [Outcome.DEADLINE_EXCEEDED]
+
+
+@pytest.mark.skipif(not SYSTEM_WAITS, reason="no watchdog there")
+def test_bytes_of_tls_that_drip_behind_a_tls_proxy_end_in_time():
+    """A handshake inside of TLS ends at the connect timeout, whatever comes now and then."""
+    dripping = Server({}, on_connect=drip_handshake(server_context(), 0.05))
+    with dripping as server, Proxy(tls=server_context()) as proxy, within(0.6):
+        row = ask_one(server.url(scheme="https"), proxy=proxy.url, connect_timeout=0.3)
+    assert row.outcome is Outcome.CONNECT_TIMEOUT
+
+
+@pytest.mark.parametrize(("script", "status", "outcome"), [
+    (cut(), None, Outcome.CONNECTION_LOST),
+    ([b"HTTP/1.1 200 O", cut()], None, Outcome.CONNECTION_LOST),
+    ([b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", cut()], 200, Outcome.OK),
+])  # fmt: skip
+def test_an_end_behind_a_tls_proxy_is_told_as_one(script, status, outcome):
+    """TLS in TLS that ends without a goodbye is no fault of ours, and costs no status that came before."""
     with Server(script, tls=server_context()) as server, Proxy(tls=server_context()) as proxy:
-        with within(1.2):
-            row = ask_one(server.url(), proxy=proxy.url, read_timeout=0.4)
-        assert (row.status, row.outcome) == (None, Outcome.READ_TIMEOUT)
-        with within(1.2):
-            row = ask_one(server.url(), proxy=proxy.url, max_time=0.4)
-        assert row.outcome is Outcome.DEADLINE_EXCEEDED
+        row = ask_one(server.url(), proxy=proxy.url)
+    assert (row.status, row.outcome) == (status, outcome)
 
 
 def test_a_bad_certificate_behind_a_tls_proxy_is_the_sites():

@@ -18,6 +18,7 @@ from status_probe.records import Outcome
 from status_probe.tls import open_context
 from status_probe.watchdog import TLSSocket, Watchdog
 from tests.asking import ask, ask_one, within
+from tests.command import wait_for
 from tests.server import Server, answer, drip, hang, server_context
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the ssl module keeps the time there")
@@ -87,6 +88,19 @@ def test_its_thread_ends_with_the_last_socket_and_comes_again():
                 dog.release(sock)
                 thread.join(2)
                 assert not thread.is_alive()
+
+
+def test_a_handshake_that_is_over_too_late_is_a_connect_timeout(monkeypatch):
+    """Also where the server was in time, and only the thread, which waits for the interpreter's lock, was not."""
+
+    def shake_hands(sock: TLSSocket) -> None:
+        ssl.SSLSocket.do_handshake(sock)
+        wait_for(lambda: sock.is_late)
+
+    monkeypatch.setattr(TLSSocket, "do_handshake", shake_hands)
+    with Server(answer(200), tls=server_context()) as server:
+        row = ask_one(server.url(), connect_timeout=0.3)
+    assert row.outcome is Outcome.CONNECT_TIMEOUT
 
 
 def test_a_machine_out_of_threads_is_told_as_such(monkeypatch):
