@@ -14,7 +14,7 @@ from tests.hostile import TRUTHS, Reply, expected_status, innocent, replies
 from tests.server import Request, Script, Server, Step, ca_file, close, cut, pause, reset, server_context
 
 MAX_TIME = 2.0
-READ_TIMEOUT = 0.6
+READ_TIMEOUT = 1.0
 SLACK = 0.5
 LIMITS = {
     "connect_timeout": MAX_TIME, "read_timeout": READ_TIMEOUT, "max_time": MAX_TIME,
