@@ -13,8 +13,8 @@ from status_probe import Result, probe_urls
 from tests.hostile import TRUTHS, Reply, expected_status, innocent, replies
 from tests.server import Request, Script, Server, Step, ca_file, close, cut, pause, reset, server_context
 
-MAX_TIME = 2.0
-READ_TIMEOUT = 1.0
+MAX_TIME = 3.0
+READ_TIMEOUT = 1.5
 SLACK = 0.5
 LIMITS = {
     "connect_timeout": MAX_TIME, "read_timeout": READ_TIMEOUT, "max_time": MAX_TIME,

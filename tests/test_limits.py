@@ -50,7 +50,7 @@ def test_a_drip_ends_at_max_time(tls):
     """Bytes that come now and then keep no worker for longer than max_time, and the next URL is in order."""
     with Server({**DRIPS, "/next": answer(404)}, tls=tls) as server, within(0.4 + SLACK, 0.35):
         lists = [[server.url(path), server.url("/next")] for path in DRIPS]
-        for row, following in ask_at_once(*lists, **LIMITS):
+        for row, following in ask_at_once(*lists, **{**LIMITS, "connect_timeout": 1.0}):
             assert (row.outcome, row.status) == (Outcome.DEADLINE_EXCEEDED, None), row
             assert "0.4 s ran out while" in row.error, row
             assert following.status == 404, following
