@@ -179,22 +179,21 @@ def _standard_output() -> TextIO:
 
 def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     """Open the output; refuse what cannot be used, and find the rows that are there already."""
-    from .cells import Layout, choose_columns, obstacle_to_resume
+    from .cells import Layout, choose_columns
     from .order import Ending
     from .report import open_report
 
     output = _output(arguments)
     columns = choose_columns(arguments.columns, with_source=targets.several)
-    obstacle = obstacle_to_resume(columns, several=targets.several)
-    if arguments.resume and obstacle:
-        raise UsageError(obstacle)
     layout = Layout(
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
     ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite or output == DEMO_OUTPUT)
     if not output:
         return open_report(_standard_output().buffer, layout, ending)
-    report = open_report(output, layout, ending, sources=arguments.sources, resume=arguments.resume)
+    report = open_report(
+        output, layout, ending, sources=arguments.sources, several=targets.several, resume=arguments.resume
+    )
     try:
         report.resume(targets, retry_failed=arguments.retry_failed)
     except BaseException:

@@ -255,12 +255,13 @@ def open_report(
     ending: Ending = IN_ORDER,
     *,
     sources: Iterable[str] = (),
+    several: bool = False,
     resume: bool = False,
 ) -> Report:
     """Open *output*, a file's name or a binary stream, and write the heading; or take up a file with *resume*.
 
     A file that exists is replaced if *ending* says so.  *sources* are the names of the lists, none of which may be
-    written over.
+    written over; *several* says that rows are of more than one.
 
     Raises ReportError if the output cannot be used; what was there is then as it was.
     """
@@ -270,8 +271,8 @@ def open_report(
         report = Report(output, layout, closes=False)
         report.begin()
         return report
-    obstacle = obstacle_to_resume(layout.columns, several=False)
-    if resume and obstacle:
+    obstacle = obstacle_to_resume(layout.columns, several=several) if resume else ""
+    if obstacle:
         raise ReportError(obstacle)
     path = Path(os.path.realpath(output))  # through a link, which is to stay one
     try:

@@ -42,7 +42,7 @@ def has_socks() -> bool:
 
 def connect_through(
     proxy: Proxy, url: Url, resolve: Resolve, context: Callable[[], ssl.SSLContext], limits: Limits, until: float,
-    watchdog: Watchdog | None = None,
+    watchdog: Watchdog | None,
 ) -> tuple[Any, str]:  # fmt: skip
     """Return a socket that leads to *url*'s host, for http to an HTTP proxy itself, and the proxy's IP.
 

@@ -122,7 +122,11 @@ def test_limits_hold_behind_a_tls_proxy():
         lists = [[server.url(path)] for path in scripts]
         with within(0.9):
             rows = [row for [row] in ask_at_once(*lists, proxy=proxy.url, read_timeout=0.4, max_time=0.6)]
-    assert [row.outcome for row in rows] == [Outcome.READ_TIMEOUT] * 2 + [Outcome.DEADLINE_EXCEEDED]
+        assert [row.outcome for row in rows] == [Outcome.READ_TIMEOUT] * 2 + [Outcome.DEADLINE_EXCEEDED]
+        assert {row.status for row in rows} == {None}
+        with within(0.9):
+            rows = [row for [row] in ask_at_once(*lists, proxy=proxy.url, max_time=0.4)]
+        assert [row.outcome for row in rows] == [Outcome.DEADLINE_EXCEEDED] * 3
 
 
 @pytest.mark.skipif(not SYSTEM_WAITS, reason="no watchdog there")

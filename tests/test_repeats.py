@@ -163,7 +163,7 @@ def test_a_lost_temporary_file_costs_a_request_only() -> None:
 
 def test_a_distinct_url_costs_at_most_200_bytes() -> None:
     """Memory is at most 200 bytes for each distinct URL, also while a table grows."""
-    urls, out = 30_000, 1_000
+    urls, out = 50_000, 1_000
     repeats, line, result = Repeats(), target(0), answer()
     tracemalloc.start()
     try:

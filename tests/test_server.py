@@ -168,7 +168,7 @@ def test_a_closed_port_refuses() -> None:
 def test_a_deaf_address_keeps_silent(address: str, asked: str) -> None:
     """Connecting to it runs into the limit, and no sooner; on 0.0.0.0 to each address."""
     with deaf_address(address) as (_, port), pytest.raises(TimeoutError):
-        socket.create_connection((asked or address, port), timeout=0.15)
+        socket.create_connection((asked or address, port), timeout=0.3)
 
 
 def shake_hands(server: Server, trust: Path, name: str) -> ssl.SSLSocket:

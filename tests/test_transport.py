@@ -18,8 +18,8 @@ both_schemes = pytest.mark.parametrize("tls", [None, server_context()], ids=["ht
 @both_schemes
 @pytest.mark.parametrize("method", ["get", "head", "auto"])
 def test_each_url_gets_its_own_status_after_late_interim_answers(tls, method):
-    """103 now and the answer 50 ms later, five times on one host: each row has its own status."""
-    statuses = [404, 500, 200, 403, 201]
+    """103 now and the answer 50 ms later, eight times on one host: each row has its own status."""
+    statuses = [404, 500, 200, 403, 410, 200, 503, 201]
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     routes = {f"/{place}/{status}": [early, pause(0.03), answer(status)] for place, status in enumerate(statuses)}
     with Server(routes, tls=tls) as server:

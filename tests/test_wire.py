@@ -212,7 +212,7 @@ def test_what_has_come_can_be_asked() -> None:
 @given(streams, st.integers(1, 9))
 @example(b"HTTP/1.1 200 OK\r\r\n\r\r\n", 1)
 @example(b"HTTP/1.1 103 I\n\r\n\nHTTP/1.1 200\n\n", 3)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_pieces_make_no_difference(data: bytes, size: int) -> None:
     """Byte by byte, in pieces or at once: the same head and the same rest, or refused alike."""
     at_once = outcome(data)
@@ -233,7 +233,7 @@ def test_pieces_make_no_difference_at_the_bound(length: int) -> None:
 
 
 @given(streams | st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     """Whatever comes ends in a head, in nothing, or in ProtocolError, also in what a head can be asked."""
     for text in (data, b"HTTP/1.1 200 OK\r\n" + data):
@@ -401,7 +401,7 @@ def test_what_are_no_chunks_is_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=60) | near_chunks)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_body_raises_anything_else(body: bytes) -> None:
     """Whatever comes for chunks ends within it, nowhere, or in ProtocolError, and gives at most its own size."""
     try:

@@ -322,6 +322,7 @@ def test_a_fault_of_the_probe_is_a_row_and_the_run_goes_on(caplog: pytest.LogCap
     assert outcomes == {Outcome.INTERNAL_ERROR}
     assert "a bug" in caplog.text
 
+
 def test_workers_begin_while_more_is_fed() -> None:
     """The first tasks are asked at once, however long the feeder may hold the interpreter's lock."""
     fed, asked = [0], []
