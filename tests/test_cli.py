@@ -213,7 +213,8 @@ def test_a_refused_file_is_left_as_it_is(probe: Main, server: Server) -> None:
         "u.txt -w 1001", "u.txt --per-host 0", "u.txt --rate 0", "u.txt --max-time 0", "u.txt --retries -1",
         "u.txt --hosts missing", "u.txt --ca-bundle missing", "u.txt --client-cert missing", "u.txt --client-key x",
         "u.txt -x ftp://p/", "u.txt -H no\tname:x", "u.txt --public-only -x http://127.0.0.1:9", "--explain nothing",
-        "--explain 1000", "- -", "u.txt ",
+        "--explain 1000", "- -", "u.txt ", "u.txt -o o.csv --resume --columns url,status",
+        "u.txt http://127.0.0.1:9/ -o o.csv --resume --columns row,url",
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_told_before_the_first_request(probe: Main, server: Server, words: str) -> None:
