@@ -84,11 +84,11 @@ class Bench:
         return commands
 
     def measure(self, work: Work) -> dict[str, list[Usage]]:
-        """Run all contenders in turn, round after round."""
+        """Run all contenders in turn, round after round, there and back: a machine that slows down wrongs none."""
         commands = self.contenders(work)
         usages: dict[str, list[Usage]] = {name: [] for name in commands}
         for number in range(self.wanted.rounds):
-            for name in sorted(commands, key=lambda name: number % 2 == 1 and name == OURS):
+            for name in [*commands][:: -1 if number % 2 else 1]:
                 output = self.folder / f"{name.replace('/', '-')}.csv"
                 output.unlink(missing_ok=True)
                 words = [str(output) if word == "OUTPUT" else word for word in commands[name]]

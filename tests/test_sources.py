@@ -561,8 +561,16 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     assert refusal("list of mine.txt") == "cannot read 'list of mine.txt': no such file"
     assert refusal("http://a/", str(missing)).endswith("no such file")
     assert "directory" in refusal(str(tmp_path))
+    assert refusal(str(tmp_path / "www.example.com")).endswith("no such file")  # a path, as it says itself
     assert refusal("a\0b").startswith("cannot read")
     assert refusal("x" * 5_000).startswith("cannot read")
+
+
+@pytest.mark.parametrize("name", ["example.com", "www.example.com:8080/a.html?b=c", "192.0.2.1", "bücher.example/"])
+def test_a_url_without_its_scheme_is_told_from_a_missing_list(name: str) -> None:
+    """Whoever types the address as into a browser learns how to write it here."""
+    assert refusal(name) == f"cannot read '{name}': no such file; if it is a URL, write 'https://{name}'"
+    assert refusal(f"{name}.csv").endswith("no such file")
 
 
 # Standard input

@@ -37,6 +37,8 @@ _MARKS = (  # UTF-32's little-endian one begins with UTF-16's
 _GZIP = b"\x1f\x8b"
 _SHEET = re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0")  # xlsx, ods and any other zip; xls
 _BINARY = re.compile(rb"%PDF-|BZh\d1AY|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|\x89PNG|\xff\xd8\xff|PAR1|SQLite format")
+# What may be a URL without its scheme, and no list: www.example.com/page, 192.0.2.1:8080
+_BARE_URL = re.compile(r"(?!.*\.(txt|csv|tsv|gz|xlsx?|ods)$)[\w-]+(\.[\w-]+)+(:\d+)?(/.*)?", re.IGNORECASE)
 
 
 class SourceError(ValueError):
@@ -165,7 +167,8 @@ def _told_plainly(name: str) -> Iterator[None]:
     except SourceError:
         raise
     except FileNotFoundError:
-        raise SourceError(f"cannot read {quoted(name)}: no such file") from None
+        hint = f"; if it is a URL, write {quoted('https://' + name)}" if _BARE_URL.fullmatch(name) else ""
+        raise SourceError(f"cannot read {quoted(name)}: no such file{hint}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SourceError(f"cannot read {quoted(name)} to its end: its gzip data is cut short or damaged") from None
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the name, a stream that was closed
