@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -11,26 +12,32 @@ from pathlib import Path
 
 from .urls import redact
 
-__all__ = ["command_to_resume"]
+__all__ = ["command_to_resume", "quoted_for_windows"]
 
 _LEFT_OUT = ("--overwrite", "--resume", "--retry-failed")
 
 
-def command_to_resume(words: Iterable[str], secrets: Iterable[str] = ()) -> str:
+def command_to_resume(words: Iterable[str], headers: Iterable[tuple[str, str]] = ()) -> str:
     """Return a line for the shell that goes on with the run that *words*, the command's arguments, began.
 
-    Passwords, and those of *secrets* that end a word, stand as ``***``.
+    Passwords, and the values of *headers* where a word ends with the whole header, stand as ``***``.
     """
-    kept = [_without_secrets(word, secrets) for word in words if word not in _LEFT_OUT]
+    kept = [_without_secrets(word, headers) for word in words if word not in _LEFT_OUT]
     return _quoted([*_program(Path(sys.argv[0])), "--resume", *kept])  # in front: behind a "--" it would be a source
 
 
 def _quoted(words: list[str]) -> str:
-    if os.name == "nt":
-        from subprocess import list2cmdline
+    return " ".join(map(quoted_for_windows, words)) if os.name == "nt" else shlex.join(words)
 
-        return list2cmdline(words)
-    return shlex.join(words)
+
+def quoted_for_windows(word: str) -> str:
+    """Return *word* as cmd.exe and PowerShell take it: what means something to either stands in quotation marks."""
+    from subprocess import list2cmdline
+
+    if re.fullmatch(r"[\w.:/\\=+-]+", word):
+        return word
+    quoted = list2cmdline([word])
+    return quoted if quoted.startswith('"') else f'"{quoted}"'
 
 
 def _program(script: Path) -> list[str]:
@@ -46,8 +53,8 @@ def _short(path: Path) -> str:
     return name if found and Path(found).resolve() == path.resolve() else str(path)
 
 
-def _without_secrets(word: str, secrets: Iterable[str]) -> str:
-    for secret in filter(None, secrets):
-        if word.endswith(secret):
-            word = word.removesuffix(secret) + "***"
+def _without_secrets(word: str, headers: Iterable[tuple[str, str]]) -> str:
+    for name, value in headers:
+        if value:
+            word = re.sub(rf"({re.escape(name)}\s*:\s*){re.escape(value)}\s*\Z", r"\1***", word)
     return redact(word)

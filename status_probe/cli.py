@@ -260,8 +260,7 @@ def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str, ta
     columns = choose_columns(arguments.columns, with_source=targets.several)
     if arguments.demo or not _output(arguments) or obstacle_to_resume(columns, several=targets.several):
         return []
-    secrets = [value for _, value in getattr(arguments, "headers", ())]
-    command = command_to_resume(words, secrets)
+    command = command_to_resume(words, getattr(arguments, "headers", ()))
     name = "resume_list" if "-" in (arguments.sources or ["-"]) else "resume"
     lines = [say_in(lang, name, command=command)]
     return [*lines, say_in(lang, "secrets")] if "***" in command else lines

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .console import plain
 from .options import Options
 from .records import Target
-from .urls import InvalidURL, parse_url
+from .urls import InvalidURL, has_scheme, parse_url
 
 __all__ = ["Plan", "make_plan", "plan_lines"]
 
@@ -48,7 +48,7 @@ def make_plan(targets: Iterable[Target], options: Options) -> Plan:
         if url is None:
             bad += 1
             continue
-        key = hash(("://" in target.url, url))  # as a run has it: a scheme that is listed is not one that is tried
+        key = hash((has_scheme(target.url), url))  # as a run has it: a scheme that is listed is not one that is tried
         is_new = key not in seen
         seen.add(key)
         if is_new or not options.dedupe:

@@ -21,7 +21,7 @@ from .repeats import Claim, Repeats
 from .session import Session
 from .tls import open_context
 from .transport import Transport
-from .urls import InvalidURL, Url
+from .urls import InvalidURL, Url, has_scheme
 from .workers import Finished, InFlight, Task, Workers
 
 __all__ = ["Run", "open_probe"]
@@ -190,6 +190,7 @@ class Run:
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
+        host = ""
         for target in self._targets:
             known = self._earlier(target) if self._earlier else None
             try:
@@ -204,7 +205,9 @@ class Run:
                     self._repeats.preload(self._key(target.url, url), known)
             else:
                 kept = url if self._queue.qsize() < PARSED else None  # or it is parsed again when asked
-                task = Task(target, url.host_key, self._key(target.url, url), kept)
+                if url.host_key != host:  # else one text for all, of which 100,000 may be held where a list is sorted
+                    host = url.host_key
+                task = Task(target, host, self._key(target.url, url), kept)
                 claim = self._repeats.claim(target, task.key) if self._repeats else Claim.ASK
                 if claim is Claim.ASK:
                     yield task
@@ -217,4 +220,4 @@ class Run:
         key = url.text if url.username is None else repr(url)
         if key == text:
             return text  # mostly; it is there already
-        return key if "://" in text else "?" + key
+        return key if has_scheme(text) else "?" + key

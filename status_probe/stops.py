@@ -86,7 +86,8 @@ def reader_watch(stream: TextIO | None) -> Callable[[], bool]:
         poll.register(number, 0)  # errors and hang-ups are told unasked
     except (AttributeError, OSError, ValueError):
         return lambda: False
-    return lambda: bool(poll.poll(0))
+    left = select.POLLERR | select.POLLHUP  # macOS says POLLNVAL of a terminal, which it cannot poll
+    return lambda: any(event & left for _, event in poll.poll(0))
 
 
 def give_up(stream: TextIO | None) -> None:

@@ -7,7 +7,6 @@ the queue of results.  All threads are daemons: a stop drops what waits and does
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -39,7 +38,7 @@ class Task:
         self.target = target
         self.key = key  # equal for targets that ask the same; for whoever finds repeats
         self.url = url  # what the target's text was parsed to, for whoever asks it
-        self.home = self.host = sys.intern(host)  # name and port: what limits are about; 100,000 may be held
+        self.home = self.host = host  # name and port: what limits are about
         self.attempts = attempts  # that count, this one included once it is begun
         self.asking: Asking | None = None  # once begun
         self.phase = NOT_BEGUN
@@ -51,7 +50,7 @@ class Task:
     def moved(self, host: str) -> Task:
         """Return the rest of this task at *host*."""
         task = self.again(self.attempts)
-        task.host = sys.intern(host)
+        task.host = host
         task.asking, task.phase = self.asking, self.phase
         return task
 

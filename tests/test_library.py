@@ -104,6 +104,14 @@ def test_an_item_that_is_no_text_is_a_result() -> None:
     assert "NoneType" in results[0].error
 
 
+def test_a_scheme_within_a_query_is_none_of_the_url() -> None:
+    """A URL that names no scheme is not taken for the one that does, whatever its query holds."""
+    with Server(answer(200)) as server:
+        place = f"127.0.0.1:{server.port}/?u=http://x"
+        results = list(probe_urls([place, f"https://{place}"], retries=0, **DIRECT))
+    assert sorted(str(result.outcome) for result in results) == ["ok", "tls_error"]
+
+
 def test_a_repeated_url_is_asked_once_unless_told() -> None:
     """dedupe gives every item its result from one request."""
     with Server(answer(200)) as server:

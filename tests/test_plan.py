@@ -29,6 +29,7 @@ def test_a_url_without_its_scheme_is_another_one() -> None:
     plan = make_plan(targets(["https://a/", "a", "a/", "HTTPS://a"]), Options())
     assert plan.distinct == 2
     assert plan.largest == (("a:443", 2),)
+    assert make_plan(targets(["https://a/?u=http://x", "a/?u=http://x"]), Options()).distinct == 2
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from status_probe.again import command_to_resume
-from status_probe.stops import Interrupted, Stop
+from status_probe.again import command_to_resume, quoted_for_windows
+from status_probe.stops import Interrupted, Stop, reader_watch
 from tests.command import Ended, finish, read_csv, run_command, start_command, wait_for
 from tests.server import Server, answer, hang
 
@@ -227,12 +227,45 @@ def test_the_line_to_go_on_is_right_when_pasted(server: Server, tmp_path: Path) 
 def test_the_line_to_go_on_keeps_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords and the values of own headers are not shown, in whatever way the option was typed."""
     monkeypatch.setattr("sys.argv", ["/somewhere/status-probe"])
-    words = ["-H", "X: s3cret", "-kHX: s3cret", "--header=X: s3cret", "-x", "http://me:pass@p:1", "-o", "o", "u.txt"]
-    line = command_to_resume(words, ["s3cret"])
+    words = ["-H", "X: s3cret", "-kHX: s3cret", "--header=X: s3cret", "-H", "X :s3cret  ", "-H", "Y: 1", "-w", "1"]
+    words += ["-x", "http://me:pass@p:1", "-o", "o", "u1"]
+    line = command_to_resume(words, [("X", "s3cret"), ("Y", "1")])
     assert "s3cret" not in line
     assert "pass" not in line
     assert shlex.split(line)[:2] == ["/somewhere/status-probe", "--resume"]
     assert "--header=X: ***" in shlex.split(line)
+    assert shlex.split(line)[-8:] == ["Y: ***", "-w", "1", "-x", "http://me:***@p:1", "-o", "o", "u1"]
+
+
+@pytest.mark.parametrize(("word", "quoted"), [
+    ("urls.txt", "urls.txt"),
+    (r"C:\lists\urls.txt", r"C:\lists\urls.txt"),
+    ("https://a/?x=1&y=2%20", '"https://a/?x=1&y=2%20"'),
+    ("my list.txt", '"my list.txt"'),
+    ("X: ***", '"X: ***"'),
+    ('a"b', r'"a\"b"'),
+    ("", '""'),
+])  # fmt: skip
+def test_the_line_to_go_on_is_quoted_for_windows(word: str, quoted: str) -> None:
+    """What cmd.exe or PowerShell would act on stands in quotation marks."""
+    assert quoted_for_windows(word) == quoted
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of a reader only when it is written to")
+def test_a_reader_that_has_left_is_seen() -> None:
+    """Only a pipe's reader can leave; a file that is none, or one that cannot be polled, has no reader."""
+    readable, writable = os.pipe()
+    with os.fdopen(writable, "w") as stream, Path(os.devnull).open("w", encoding="ascii") as nowhere:
+        has_left = reader_watch(stream)
+        assert not has_left()
+        os.close(readable)
+        assert has_left()
+        assert not reader_watch(nowhere)()
+        gone = os.dup(nowhere.fileno())
+        with os.fdopen(gone, "w") as lost:
+            has_left = reader_watch(lost)
+        assert not has_left()  # POLLNVAL, as macOS says of a terminal
+    assert not reader_watch(None)()
 
 
 def test_a_first_signal_raises_and_later_ones_are_noted() -> None:
