@@ -217,10 +217,24 @@ class Layout:
             if name not in _NUMBERS:
                 values[name] = text
             elif text:
-                values[name] = int(text)
+                values[name] = _number(name, text)
         values.pop("source", None)
-        values["outcome"] = Outcome(values["outcome"]) if values["outcome"] else _outcome_of(values["status"])
+        values["outcome"] = _outcome(values["outcome"]) if values["outcome"] else _outcome_of(values["status"])
         return Result(**values)  # type: ignore[arg-type]  # by name, each made its type above
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"'{text}' stands under {name}, which is a number") from None
+
+
+def _outcome(text: object) -> Outcome:
+    try:
+        return Outcome(text)
+    except ValueError:
+        raise ValueError(f"'{text}' stands under outcome, and is none") from None
 
 
 def _are_safe(cells: Sequence[str]) -> bool:

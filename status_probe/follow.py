@@ -82,8 +82,12 @@ class Follower:
         """
         self._run = Run(self._targets, self._options, self._earlier)
         self._report = open_report()
-        for _, result in self._report.done_results() if self._report.rows_written else ():
-            self._count(result)
+        try:
+            for _, result in self._report.done_results() if self._report.rows_written else ():
+                self._count(result)
+        except BaseException:
+            self._report.close()
+            raise
         self._earlier_rows = self._tally.rows
 
     def follow(self, where: str, to_go_on: Callable[[], Sequence[str]]) -> int:
@@ -235,7 +239,8 @@ class Follower:
             return _why_not_written(error)
         if refused is not None:
             why = (refused.strerror or str(refused)).lower()
-            self._show(say_in(self._lang, "unordered", path=refused.filename or "-", why=why))
+            name = "unordered_open" if isinstance(refused, PermissionError) else "unordered"
+            self._show(say_in(self._lang, name, why=why))
         return ""
 
     def _tell_what_was_asked(self) -> None:

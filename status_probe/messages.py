@@ -13,8 +13,12 @@ _MESSAGES = {
     ),
     "secrets": ("in it, *** stands for what is not shown", "其中 *** 代表未显示的内容"),
     "unordered": (
-        "the rows of '{path}' stay in order of completion: it could not be replaced ({why}); is it open elsewhere?",
-        "“{path}”未能替换（{why}），各行保持完成时的顺序；文件是否正被其他程序打开？",
+        "the rows stay in order of completion: the file could not be replaced ({why})",
+        "未能替换结果文件（{why}），各行保持完成时的顺序",
+    ),
+    "unordered_open": (
+        "the rows stay in order of completion: the file could not be replaced ({why}); is it open elsewhere?",
+        "未能替换结果文件（{why}），各行保持完成时的顺序；文件是否正被其他程序打开？",
     ),
     "sheet": (
         "more than {limit:,} rows: a spreadsheet will not show them all; --split-rows N writes several files",

@@ -6,8 +6,10 @@ No row is held in memory: a row is known by its offset and size, 12 bytes in all
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice
@@ -84,9 +86,10 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
 
     Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
     """
-    beside = path.with_name(path.name + ".tmp")
+    number, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)  # nobody else's file
+    beside = Path(name)
     try:
-        with beside.open("wb") as file:
+        with os.fdopen(number, "wb") as file:
             file.writelines(rows)
             file.flush()
             os.fsync(file.fileno())  # else a loss of power could leave the name with no content
@@ -106,13 +109,13 @@ def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: En
 
     With ``ending.overwrite``, numbered files of an earlier run that follow the last are removed.
 
-    Raises OSError if one cannot be written, or is there already and may not be overwritten.
+    Raises OSError if one cannot be written, or is there already and may not be overwritten; *path* has all rows then.
     """
     first: bytes | None = next(rows, b"")
     for number in count(1):
         part = numbered(path, number)
         if part.exists() and not ending.overwrite:
-            raise FileExistsError(f'"{part}" exists')
+            raise FileExistsError(errno.EEXIST, f'"{part}" exists', str(part))
         if first is not None:
             block = chain([heading, first], islice(rows, ending.split_rows - 1))
             replace_file(part, block, like=path, replace=ending.replace)

@@ -132,14 +132,17 @@ class Report:
     def result(self, number: int) -> Result:
         """Return the Result of a target that has a row, as it is in the file.
 
-        For one thread at a time.  Raises ValueError if a cell was changed to what it cannot be.
+        For one thread at a time.  Raises ReportError if a cell was changed to what it cannot be.
         """
         if self._reader is None:
             self._reader = self._named().open("rb")
         offset, size_bytes = self._index.place(number)
         self._reader.seek(offset)
         line = self._reader.read(size_bytes).decode(self._layout.encoding)
-        return self._layout.result(self._layout.cells(line[:-2]))
+        try:
+            return self._layout.result(self._layout.cells(line[:-2]))
+        except ValueError as exc:
+            raise ReportError(f'cannot go on with "{self._path}": {exc}, in the row that begins {line[:60]!r}') from exc
 
     def done_results(self) -> Iterator[tuple[int, Result]]:
         """Yield the number and the Result of each row there is, in input order."""
@@ -197,18 +200,16 @@ class Report:
     def finish(self) -> OSError | None:
         """Put a file whose rows are all in into input order, or into its numbered files; close it.
 
-        Return why that could not be done, if so: the file then has every row, in order of completion.
+        Return why it could not be put in order, if so: it then has every row, in order of completion.
 
-        Raises FileNotFoundError if the file is gone.
+        Raises OSError if the numbered files cannot be made, the one file then has every row; or if that is gone.
         """
         self._check_there()
         try:
             if self._ending.split_rows:
                 self._split()
             elif self._path and not (self._ending.as_completed or self._index.in_order):
-                self._rewrite()
-        except OSError as exc:
-            return exc
+                return self._put_in_order()
         finally:
             self.close()
         return None
@@ -229,6 +230,13 @@ class Report:
     def _named(self) -> Path:
         assert self._path, "a stream has no earlier rows and no order"
         return self._path
+
+    def _put_in_order(self) -> OSError | None:
+        try:
+            self._rewrite()
+        except OSError as exc:
+            return exc
+        return None
 
     def _rewrite(self) -> None:
         """Put the file in input order, without anything that the index does not know; it is to be closed then."""

@@ -153,10 +153,10 @@ def _filled(label: str, items: Iterable[str], width: int) -> Iterator[str]:
     line, indent = label, " " * min(console.columns(label), width // 3)
     for item in items:
         if line != label and console.columns(line + item) > width:
-            yield line
+            yield line.rstrip()
             line = label = indent
         line += item + "  "
-    yield line
+    yield line.rstrip()
 
 
 def _troubles(tally: Tally, page: _Page) -> Iterator[str]:

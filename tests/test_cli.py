@@ -138,6 +138,34 @@ def test_the_csv_is_written_as_wanted(probe: Main, server: Server) -> None:
     assert Path("o.csv").read_bytes().decode("utf-16-le") == "status;outcome\r\n200;ok\r\n"
 
 
+def test_a_numbered_file_of_another_is_kept(probe: Main, server: Server) -> None:
+    """Where the numbered files cannot be made the exit status tells, and the rows stay in the one file."""
+    Path("u.txt").write_text(listed(server, 200, 404, 410))
+    Path("o-2.csv").write_text("mine")
+    ended = probe("u.txt", "-o", "o.csv", "--split-rows", "2")
+    assert ended.status == 3
+    assert 'o-2.csv" exists' in ended.err
+    assert "--resume" in ended.err
+    assert Path("o-2.csv").read_text() == "mine"
+    assert len(read_csv(Path("o.csv"))) == 3
+
+
+def test_a_report_that_was_edited_is_told_by_its_row(probe: Main, server: Server) -> None:
+    """Going on with what a cell was changed in says what, and where; the file stays as it is."""
+    Path("u.txt").write_text(listed(server, 200, 404))
+    assert probe("u.txt", "-o", "o.csv", "-q").status == 0
+    for cell, changed, told in ((",404,", ",gone,", "'gone' stands under status"), (",ok,", ",fine,", "'fine' stands")):
+        whole = Path("o.csv").read_bytes()
+        edited = whole.replace(cell.encode(), changed.encode(), 1)
+        Path("o.csv").write_bytes(edited)
+        ended = probe("u.txt", "-o", "o.csv", "--resume")
+        assert ended.status == 2
+        assert told in ended.err
+        assert "in the row that begins" in ended.err
+        assert Path("o.csv").read_bytes() == edited
+        Path("o.csv").write_bytes(whole)
+
+
 def test_rows_are_split_over_files(probe: Main, server: Server) -> None:
     """--split-rows leaves numbered files, each with a heading, and not the one they were made from."""
     Path("u.txt").write_text(listed(server, 200, 404, 410))

@@ -113,13 +113,15 @@ def refuse(*_: Path) -> None:
 
 
 def test_where_the_file_cannot_be_replaced_it_stays(tmp_path: Path) -> None:
-    """If the replacing is refused, finish tells why, and the unordered file stays with nothing beside it."""
-    path = tmp_path / "out.csv"
+    """If the replacing is refused, finish tells why; the unordered file stays, and so does what is beside it."""
+    path, other = tmp_path / "out.csv", tmp_path / "out.csv.tmp"
+    other.write_text("somebody's")
     report = open_report(path, layout(), Ending(replace=refuse))
     report.write(pairs(SHUFFLED))
     assert isinstance(report.finish(), PermissionError)
     assert path.read_bytes() == unbroken(layout(), SHUFFLED)
-    assert names_in(tmp_path) == ["out.csv"]
+    assert names_in(tmp_path) == ["out.csv", "out.csv.tmp"]
+    assert other.read_text() == "somebody's"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions and links as POSIX has them")
@@ -338,7 +340,8 @@ def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
     path, ending = tmp_path / "out.csv", Ending(split_rows=3, as_completed=True)
     report = open_report(path, layout(), ending)
     report.write(pairs(SHUFFLED))
-    assert isinstance(Report(report._file, layout(), path, ending._replace(replace=refuse)).finish(), PermissionError)
+    with pytest.raises(PermissionError):
+        Report(report._file, layout(), path, ending._replace(replace=refuse)).finish()
     numbered(path, 1).write_text("half")
     assert go_on(path, layout(), ending) == []
     assert numbered(path, 1).read_bytes() == unbroken(layout(), SHUFFLED[:3])
@@ -353,7 +356,8 @@ def test_a_split_file_of_another_is_not_replaced(tmp_path: Path) -> None:
     report = open_report(path, layout(), ending)
     numbered(path, 2).write_text("mine")
     report.write(pairs(SHUFFLED))
-    assert isinstance(report.finish(), FileExistsError)
+    with pytest.raises(FileExistsError, match="exists"):
+        report.finish()
     assert path.read_bytes() == unbroken(layout(), SHUFFLED)
     assert numbered(path, 2).read_text() == "mine"
     with pytest.raises(ReportError, match="exists"):

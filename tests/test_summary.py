@@ -184,3 +184,10 @@ def test_both_languages_have_the_same_words() -> None:
     """No message is missing, or untranslated, in either language."""
     assert WORDS["en"].keys() == WORDS["zh"].keys()
     assert not {*WORDS["en"].values()} & {*WORDS["zh"].values()}
+
+
+@pytest.mark.parametrize("width", range(40, 90))
+def test_no_fact_is_cut_where_there_is_room(width: int) -> None:
+    """A line that is filled to its end has nothing behind its last item that would have it cut."""
+    facts = [line for line in summary(tally_of(*MIXED * 7), width=width) if "×" in line or " ms" in line]
+    assert not [line for line in facts if line.endswith("...") and line[0] != " "]
