@@ -32,6 +32,7 @@ __all__ = ["HostQueue", "ShutDown"]
 
 Task = TypeVar("Task")
 
+MANY_SLOW = 10_000  # hosts that complained; of these, who has recovered unnoticed is looked for then
 CATCH_UP = 0.1  # seconds a late start may be made up for; a rate that was not kept for longer begins anew
 
 
@@ -67,6 +68,7 @@ class HostQueue(queue.Queue[Task]):
         self._next_start = -inf  # of any task, by the rate
         self._paused_until = -inf
         self._slow: set[Hashable] = set()  # hosts that complained and have not recovered; read without the lock
+        self._many_slow = MANY_SLOW
         self._ahead = ahead
         self._hosts_ahead = hosts_ahead
         self._clock = clock
@@ -173,6 +175,9 @@ class HostQueue(queue.Queue[Task]):
         with self.mutex:
             self._slow.add(host)
             self._turns.slow_down(host, self._clock())
+            if len(self._slow) >= self._many_slow:  # the turns forget whoever has rested since; so must this
+                self._slow = {each for each in self._slow if not self._turns.is_normal(each)}
+                self._many_slow = max(MANY_SLOW, 2 * len(self._slow))
 
     def recover(self, host: Hashable) -> None:
         """Tell, before done(), that *host* answered normally: if slow, it becomes a step faster."""

@@ -141,10 +141,10 @@ class Resolver:
         """
         waited = self._clock() - look_up.since
         if not look_up.done.wait(max(0.0, min(timeout, 2 * timeout - waited))):
-            if not look_up.begun:
+            if not look_up.begun and self._helpers.are_all_busy:
                 raise OSError(errno.ENOBUFS, "too many name look-ups are under way")
             raise NameFailure(
-                f"the name server did not answer within {round(max(timeout, waited), 2):g} s",
+                f"the name server did not answer within {max(0.01, round(max(timeout, waited), 2)):g} s",
                 host=look_up.host,
                 temporary=True,
                 timed_out=True,
@@ -229,6 +229,12 @@ class _Helpers:
                 self._start_one()
             self._calls.append(call)
             self._changed.notify()
+
+    @property
+    def are_all_busy(self) -> bool:
+        """Whether what is submitted now waits until a call has ended."""
+        with self._changed:
+            return self._threads >= self._limit and not self._waiting
 
     def close(self) -> None:
         """End the idle threads now, the others when they become idle."""

@@ -123,8 +123,11 @@ class Opener:
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:
         limits.phase.name = LOOK_UP
+        left = until - time.monotonic()
+        if left <= 0:
+            raise limits.connect_timed_out(LOOK_UP)
         try:
-            return self._resolver.resolve(host, port, until - time.monotonic())
+            return self._resolver.resolve(host, port, left)
         except NameFailure as failure:
             if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
                 raise limits.exceeded(LOOK_UP) from failure

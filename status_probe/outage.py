@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any
 
 from .hostqueue import HostQueue
@@ -69,11 +70,15 @@ class Outage:
     def _obey(self, verdict: Verdict) -> None:
         self._hold_queue(verdict)
         if verdict.check:
-            with self._lock:
-                if self._checking:
-                    return
+            self._start_check(verdict)
+
+    def _start_check(self, verdict: Verdict) -> None:
+        with self._lock:
+            if self._checking:
+                return
+            with suppress(RuntimeError):  # out of threads; the next failure tries again
+                threading.Thread(target=self._check, args=(verdict,), name="network check", daemon=True).start()
                 self._checking = True
-            threading.Thread(target=self._check, args=(verdict,), name="network check", daemon=True).start()
 
     def _hold_queue(self, verdict: Verdict) -> None:
         if verdict.resume:
@@ -85,6 +90,13 @@ class Outage:
 
     def _check(self, verdict: Verdict) -> None:
         """Try hosts that answered earlier, at the end of each pause, until one can be reached or patience ends."""
+        try:
+            self._try_hosts(verdict)
+        finally:
+            with self._lock:
+                self._checking = False
+
+    def _try_hosts(self, verdict: Verdict) -> None:
         hosts = verdict.check
         while verdict.pause and not self._ended.wait(verdict.pause) and self._watch.down:
             began = time.monotonic()
@@ -92,5 +104,3 @@ class Outage:
             sign = Sign.UNREACHED if reached is None else Sign.ALIVE
             verdict = self._watch.ended(hosts[0] if reached is None else reached, sign, began)
             self._hold_queue(verdict)
-        with self._lock:
-            self._checking = False

@@ -483,6 +483,23 @@ def test_a_slow_pace_outlives_the_hosts_last_task(clock: Clock) -> None:
 # Memory
 
 
+def test_hosts_that_complained_once_are_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who complained and was never asked again takes no memory for ever; who is slow is still known."""
+    monkeypatch.setattr("status_probe.hostqueue.MANY_SLOW", 50)
+    tasks = make(clock=clock)
+
+    def complain(name: str) -> None:
+        tasks.put(Task(name))
+        [task] = take(tasks)
+        tasks.slow_down(name)
+        tasks.done(task)
+
+    for number in range(1000):
+        complain(f"h{number}")
+        clock.now += 30
+    assert len(tasks._slow) <= 50
+
+
 @pytest.mark.parametrize("delay", [0.0, 1.0])
 def test_hosts_are_forgotten(clock: Clock, delay: float) -> None:
     """Of a host without tasks nothing is kept, except for its delay and holds while they last."""

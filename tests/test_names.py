@@ -253,6 +253,14 @@ def test_a_look_up_that_could_not_begin_is_no_names_fault(open_resolver: Open, s
     assert outcome_of(resolver, "b.test") == ["192.0.2.1"]
 
 
+def test_no_time_at_all_is_a_time_out(open_resolver: Open, server: NameServer) -> None:
+    """A helper that had no moment to begin, where there is room for more of them, says nothing of this machine."""
+    failure = outcome_of(open_resolver(), "a.test", 0.0)
+    if isinstance(failure, Exception):  # else the helper was faster
+        assert isinstance(failure, NameFailure)
+        assert str(failure) == "the name server did not answer within 0.01 s"
+
+
 def test_helpers_are_used_again(open_resolver: Open, server: NameServer) -> None:
     """Names one after the other need one thread."""
     resolver = open_resolver()

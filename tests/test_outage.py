@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Hashable
 from math import inf
 
+import pytest
+
 from status_probe.hostqueue import HostQueue
 from status_probe.netwatch import MANY, NetworkWatch
 from status_probe.options import Options
@@ -99,6 +101,23 @@ def test_the_end_of_a_run_ends_the_check() -> None:
     suspect(outage)
     assert outage.suspected
     outage.end()  # that no thread is left is checked for every test
+
+
+def test_a_check_that_cannot_begin_is_begun_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of threads no host is tried, no row is spoiled by that, and the next failure tries again."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    outage = make_outage(lambda _: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert all(suspect(outage))
+    outage.spoiled("dead0:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0)
+    while outage.suspected and not any(thread.name == "network check" for thread in threading.enumerate()):
+        outage.spoiled("dead0:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0)  # its clock goes on to the pause's end
+    end_of_check()
+    assert not outage.suspected
 
 
 def test_hosts_are_reached_by_name_and_port() -> None:
