@@ -23,7 +23,7 @@ from .wire import Head, HeadReader
 
 __all__ = [
     "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost", "DeadlineExceeded", "Limits", "ProxyFailed",
-    "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls", "timeval",
+    "ProxyUnreachable", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -60,6 +60,10 @@ class TLSFailed(requests.exceptions.SSLError):
 
 class ProxyFailed(requests.exceptions.ProxyError):
     """The proxy could not be reached, or would not serve."""
+
+
+class ProxyUnreachable(ProxyFailed):
+    """The proxy gave no sign of life, which may be over in a moment."""
 
 
 class ConnectionLost(requests.ConnectionError):

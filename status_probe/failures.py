@@ -21,6 +21,7 @@ from .connection import (
     ConnectTimedOut,
     DeadlineExceeded,
     ProxyFailed,
+    ProxyUnreachable,
     ReadTimedOut,
     TLSFailed,
     is_exhaustion,
@@ -85,7 +86,7 @@ def classify(error: Exception) -> Failure:
         return _connect_failure(error)
     for kind, outcome in _OUTCOMES:
         if isinstance(error, kind):
-            return Failure(outcome, str(error), _name_cause(error))
+            return Failure(outcome, str(error), _cause(error))
     if isinstance(error, OSError) and error.errno is not None:
         return Failure(Outcome.LOCAL_ERROR, "this machine could not open a connection")
     raise error
@@ -113,7 +114,9 @@ def _connect_failure(error: ConnectFailed) -> Failure:
     return Failure(Outcome.CONNECT_ERROR, _CONNECT_SENTENCES.get(code or 0, "the connection could not be made"))
 
 
-def _name_cause(error: Exception) -> str:
+def _cause(error: Exception) -> str:
+    if isinstance(error, ProxyUnreachable):
+        return "unreachable"
     if not isinstance(error, NameFailure):
         return ""
     return "timeout" if error.timed_out else "try_again" if error.temporary else "unknown"
@@ -123,7 +126,9 @@ def _name_cause(error: Exception) -> str:
 _PASSING_OUTCOMES = frozenset({
     Outcome.CONNECTION_LOST, Outcome.CONNECT_ERROR, Outcome.CONNECT_TIMEOUT, Outcome.READ_TIMEOUT, Outcome.LOCAL_ERROR,
 })  # fmt: skip
-_PASSING_CAUSES = frozenset({(Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout")})
+_PASSING_CAUSES = frozenset({
+    (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"), (Outcome.PROXY_ERROR, "unreachable"),
+})  # fmt: skip
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 

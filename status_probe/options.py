@@ -103,10 +103,18 @@ class Options:
         return {name: value for name, value in fields.items() if name.lower() not in own or name == "User-Agent"}
 
     def own_fields(self) -> dict[str, str]:
-        """Return the user's own header fields, for the origin of the listed URL only."""
-        fields = {name: value for name, value in self.headers if name.lower() != "user-agent"}
-        for name, value in fields.items():
+        """Return the user's own header fields, for the origin of the listed URL only.
+
+        Values of one name are joined.  Source: RFC 9110, section 5.3, and RFC 6265, section 4.2.1, for Cookie.
+        """
+        fields: dict[str, str] = {}
+        for name, value in self.headers:
             header_line(name, value)
+            same = next((known for known in fields if known.lower() == name.lower()), None)
+            if same is not None:
+                fields[same] += ("; " if same.lower() == "cookie" else ", ") + value
+            elif name.lower() != "user-agent":
+                fields[name] = value
         return fields
 
     def proxy_rules(self) -> ProxyRules:
@@ -120,7 +128,7 @@ class Options:
             bypass = self.environ.get("no_proxy") or self.environ.get("NO_PROXY") or ""
             rules = ProxyRules({"all": parse_proxy(self.proxy)} if self.proxy else {}, bypass)
         if any(proxy.is_socks for proxy in rules) and not has_socks():
-            raise ValueError("a SOCKS proxy needs PySocks: pip install 'requests[socks]'")
+            raise ValueError('a SOCKS proxy needs PySocks: pip install "requests[socks]"')
         if rules and self.public_only:
             raise ValueError("--public-only cannot be kept through a proxy, which connects in our place")
         return rules

@@ -9,13 +9,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .urls import Url, redact
 
-__all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy"]
+__all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy", "windows_exceptions"]
 
+_WINDOWS_SETTINGS = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 
 
@@ -91,7 +93,7 @@ class ProxyRules:
         from urllib.request import getproxies
 
         found = getproxies()
-        bypass = found.pop("no", "")
+        bypass = found.pop("no", "") or windows_exceptions()
         proxies = {scheme: parse_proxy(found[scheme]) for scheme in ("http", "https", "all") if found.get(scheme)}
         return cls(proxies, bypass)
 
@@ -109,9 +111,24 @@ class ProxyRules:
 DIRECT = ProxyRules({})
 
 
+def windows_exceptions() -> str:
+    """Return what Windows' own settings except from its proxy, which ``getproxies`` leaves out; "" elsewhere.
+
+    Source: urllib.request.proxy_bypass_registry.
+    """
+    try:
+        winreg: Any = import_module("winreg")
+        with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _WINDOWS_SETTINGS) as key:
+            return str(winreg.QueryValueEx(key, "ProxyOverride")[0]).replace(";", ",")
+    except (ImportError, OSError):
+        return ""
+
+
 def _matches(rule: str, host: str, port: int) -> bool:
     if rule == "*":
         return True
+    if rule == "<local>":  # of Windows: a name of one label
+        return "." not in host and ":" not in host
     rule_host, colon, rule_port = rule.rpartition(":")
     if colon and rule_port.isdigit() and (":" not in rule_host or rule_host.endswith("]")):
         if int(rule_port) != port:

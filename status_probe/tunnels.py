@@ -18,6 +18,7 @@ from .connection import (
     ConnectTimedOut,
     Limits,
     ProxyFailed,
+    ProxyUnreachable,
     TLSFailed,
     is_exhaustion,
     read_head,
@@ -53,7 +54,7 @@ def connect_through(
     except NameFailure as error:
         if is_exhaustion(error):
             raise
-        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+        raise ProxyUnreachable(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
     if proxy.is_socks:
         return _through_socks(addresses[0], proxy, url, resolve, limits, until), addresses[0].ip
     try:
@@ -63,9 +64,11 @@ def connect_through(
     except (ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
-        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+        raise ProxyUnreachable(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
     except ConnectTimedOut as error:
-        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s") from error
+        raise ProxyUnreachable(
+            f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
+        ) from error
     if url.scheme == "https":
         _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits._replace(deadline=until))
     return sock, ip
@@ -91,7 +94,7 @@ def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limi
         if isinstance(error, ProtocolError):
             raise ProxyFailed("the proxy sent no valid answer to CONNECT") from error
         if isinstance(error, ConnectionLost | requests.Timeout):
-            raise ProxyFailed("the proxy gave no answer to CONNECT") from error
+            raise ProxyUnreachable("the proxy gave no answer to CONNECT") from error
         raise
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from status_probe import probe_urls
 from status_probe.connection import SYSTEM_WAITS
 from status_probe.options import Options
 from status_probe.proxies import Proxy as ProxyAddress
-from status_probe.proxies import ProxyRules, parse_proxy
+from status_probe.proxies import ProxyRules, parse_proxy, windows_exceptions
 from status_probe.records import Outcome
 from status_probe.run import open_probe
 from status_probe.urls import parse_url
@@ -86,6 +90,17 @@ def test_a_tunnel_without_an_answer_is_a_proxy_error(script):
     with Server(script) as proxy, within(0.8):
         row = ask_one("https://a.test/", proxy=proxy.url(), connect_timeout=0.4)
     assert row.outcome is Outcome.PROXY_ERROR
+
+
+def test_a_proxy_that_comes_back_is_asked_again():
+    """One that is down for a moment spoils no row: it is the way that failed, not the site."""
+    calls = itertools.count()
+    with Server(lambda _: answer(410) if next(calls) else close()) as server, closed_port() as (host, port):
+        [refused] = probe_urls(["http://a.test/"], proxy=f"http://{host}:{port}", retry_wait=0.01)
+        [returned] = probe_urls(["https://a.test/"], proxy=server.url(), retry_wait=0.01)
+    assert (refused.outcome, refused.attempts) == (Outcome.PROXY_ERROR, 2)
+    assert (returned.outcome, returned.attempts) == (Outcome.PROXY_ERROR, 2)
+    assert "410" in returned.error
 
 
 def test_a_bad_certificate_behind_a_proxy_is_the_sites():
@@ -193,6 +208,32 @@ def test_no_proxy_is_read_by_name_suffix_address_network_and_star(bypass, url, p
     """Which URLs are asked without the proxy."""
     rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, bypass)
     assert (rules.proxy_for(parse_url(url)) is None) == passed_by
+
+
+def test_windows_exceptions_to_its_proxy_are_read(monkeypatch):
+    """ProxyOverride of its registry is honoured with the proxy that stands beside it; <local> means a bare name."""
+    registry = {"ProxyEnable": 1, "ProxyServer": "p:1", "ProxyOverride": "*.corp; 10.*;<local>"}
+    monkeypatch.setitem(sys.modules, "winreg", registry_of(registry))
+    rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, windows_exceptions())
+    passed_by = ["http://a.corp/", "http://10.1.2.3/", "http://intranet/"]
+    urls = [*passed_by, "http://a.test/", "http://127.0.0.1/"]
+    assert [url for url in urls if not rules.proxy_for(parse_url(url))] == passed_by
+    del registry["ProxyOverride"]
+    assert windows_exceptions() == ""
+    monkeypatch.setitem(sys.modules, "winreg", None)  # as elsewhere
+    assert windows_exceptions() == ""
+
+
+def registry_of(values):
+    """Return what stands for the winreg module, for one key."""
+
+    def query(_, name):
+        try:
+            return values[name], 1
+        except KeyError:
+            raise FileNotFoundError(2, "no such value") from None
+
+    return SimpleNamespace(HKEY_CURRENT_USER=0, OpenKey=lambda *_: contextlib.nullcontext(), QueryValueEx=query)
 
 
 def test_no_proxy_holds_for_the_option_too(monkeypatch):
