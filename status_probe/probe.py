@@ -156,7 +156,7 @@ class Probe:
         answer = response.answer  # type: ignore[attr-defined]
         head, connection = answer.head, answer.connection
         chain.waited += connection.waited
-        chain.elapsed = watch.spent - chain.waited
+        chain.elapsed = max(0.0, watch.spent - chain.waited)
         chain.head = head
         chain.ip = connection.ip
         chain.hops.append(Hop(head.status, chain.url.shown))

@@ -239,16 +239,22 @@ def _is_framed(fields: Mapping[str, str], length: int | None, minor_version: int
 
 def _fields(block: bytes) -> dict[str, str]:
     fields: dict[str, str] = {}
+    more: dict[str, list[str]] = {}  # of names that come again, and of folded lines: joined once, not at each
     name = ""
     for line in block.decode("latin-1").split("\n"):
         if line[:1] in " \t" and line.strip(_BLANKS) and name:  # obsolete line folding: RFC 9112, section 5.2
-            fields[name] += " " + line.strip(_BLANKS)
+            more.setdefault(name, [fields[name]]).append(" " + line.strip(_BLANKS))
             continue
         before, colon, value = line.partition(":")
         if colon:
             name = before.strip(_BLANKS).lower()
             value = value.strip(_BLANKS)
-            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+            if name in fields:
+                more.setdefault(name, [fields[name]]).append("\n" + value)
+            else:
+                fields[name] = value
+    for name, parts in more.items():
+        fields[name] = "".join(parts)
     return fields
 
 
