@@ -1,9 +1,10 @@
 """Bulk URL status checker: the true HTTP status of each URL in a list.
 
-from status_probe import probe_urls
+For example::
 
-for result in probe_urls(["https://www.python.org/"], workers=8):
-print(result.url, result.status, result.outcome)
+    from status_probe import probe_urls
+    for result in probe_urls(["https://www.python.org/"], workers=8):
+        print(result.url, result.status, result.outcome)
 """
 
 from __future__ import annotations

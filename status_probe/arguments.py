@@ -103,7 +103,8 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     add("-A", "--user-agent", metavar="TEXT", default=argparse.SUPPRESS, help="(default: our own name)")
     add("--max-redirects", type=_count, metavar="N", default=argparse.SUPPRESS, help="(default: 10); 0: do not follow")
     add("-x", "--proxy", metavar="URL", default=argparse.SUPPRESS,
-        help="http://, https:// or socks5://[USER:PASSWORD@]HOST:PORT (default: the environment's)")  # fmt: skip
+        help="http://, https://, socks4://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT (default: the "
+             "environment's); '': none")  # fmt: skip
     add("--hosts", metavar="FILE", default=argparse.SUPPRESS,
         help="lines as in a hosts file; these names are not looked up")  # fmt: skip
     add("--public-only", action="store_true", default=argparse.SUPPRESS,
@@ -146,7 +147,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("--lang", choices=("en", "zh"), default=argparse.SUPPRESS,
         help="language of meanings, hints and messages (default: the system's)")  # fmt: skip
     add("--fail", action="store_true", help="exit 1 if any URL's status is not accepted")
-    add("--accept", type=parse_accept, metavar="SPEC", help=f"what --fail accepts (default: {ACCEPTED}); 200-299,404")
+    add("--accept", type=parse_accept, metavar="SPEC",
+        help=f"what is accepted, such as 200-299,404 (default: {ACCEPTED}); implies --fail")  # fmt: skip
     add("-q", "--quiet", action="store_true", help="no bar, no summary")
     add("-v", "--verbose", action="store_true", help="each failure on standard error as it comes")
 

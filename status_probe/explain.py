@@ -62,7 +62,7 @@ def explain(items: Sequence[str], options: Options, width: int) -> Iterator[str]
     """
     for item in items:
         if "://" not in item and not (item.isascii() and item.isdigit() and 100 <= int(item[:9]) <= 999):
-            raise ValueError(f"--explain: '{item}', expected a status code from 100 to 999, or a URL")
+            raise ValueError(f"--explain: '{item}', expected a status code from 100 to 999, or a URL with its scheme")
     return _all_lines(items or [str(code) for code in codes.known_codes()], options, width)
 
 

@@ -15,7 +15,7 @@ from .session import header_line
 from .tls import bundle_from_environment
 from .tunnels import has_socks
 
-__all__ = ["USER_AGENT", "Options"]
+__all__ = ["USER_AGENT", "Options", "check_names"]
 
 USER_AGENT = f"Mozilla/5.0 (compatible; status-probe/{__version__}; +https://pypi.org/project/status-probe/)"
 
@@ -24,16 +24,10 @@ _CHOICES = {
     "default_scheme": ("auto", "https", "http"),
     "lang": ("en", "zh"),
 }
-_LEAST = {
-    "max_redirects": 0,
-    "per_host": 1,
-    "delay": 0,
-    "retries": 0,
-    "retry_wait": 0,
-    "max_retry_wait": 0,
-}
-_ABOVE_ZERO = ("connect_timeout", "read_timeout", "max_time")
-_LONGEST = 1e7  # seconds; above it no lock can wait
+_MOST = 10_000_000  # seconds, for one: above it no lock can wait
+_WHOLE = {"workers": (1, 1000), "per_host": (1, _MOST), "max_redirects": (0, _MOST), "retries": (0, _MOST)}
+_FROM_ZERO = ("delay", "retry_wait", "max_retry_wait")
+_ABOVE_ZERO = ("connect_timeout", "read_timeout", "max_time", "rate")
 
 
 @dataclass(frozen=True)
@@ -73,20 +67,25 @@ class Options:
         """Raise ValueError, naming the option, for a value that it cannot have."""
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected one of {', '.join(choices)}")
-        if not 1 <= self.workers <= 1000:
-            raise ValueError(f"--workers: '{self.workers}', expected 1 to 1000")
-        for name, least in _LEAST.items():
-            if not least <= getattr(self, name) <= _LONGEST:
-                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected {least} or more")
+                raise self._refused(name, f"one of {', '.join(choices)}")
+        for name, (least, most) in _WHOLE.items():
+            value = getattr(self, name)
+            if not (isinstance(value, int) and least <= value <= most):
+                raise self._refused(name, f"{least:,} to {most:,}")
+        for name in _FROM_ZERO:
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= _MOST):
+                raise self._refused(name, f"0 to {_MOST:,}")
         for name in _ABOVE_ZERO:
-            if not 0 < getattr(self, name) <= _LONGEST:
-                raise ValueError(f"{_option(name)}: '{getattr(self, name)}', expected more than 0")
-        if self.rate is not None and not 0 < self.rate <= _LONGEST:
-            raise ValueError(f"--rate: '{self.rate}', expected more than 0")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value <= _MOST) and (name, value) != ("rate", None):
+                raise self._refused(name, f"more than 0, at most {_MOST:,}")
         if self.client_key and not self.client_cert:
             raise ValueError("--client-key: there is no --client-cert that it belongs to")
         self.fields(), self.own_fields()
+
+    def _refused(self, name: str, expected: str) -> ValueError:
+        return ValueError(f"--{name.replace('_', '-')}: '{getattr(self, name)}', expected {expected}")
 
     def fields(self) -> dict[str, str]:
         """Return the header fields that every host is sent."""
@@ -157,10 +156,6 @@ class Options:
             return parse_hosts(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
         except OSError as error:
             raise ValueError(f"cannot read '{path}': {(error.strerror or 'no such file').lower()}") from error
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def check_names(names: Mapping[str, Any]) -> None:

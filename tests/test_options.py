@@ -9,6 +9,7 @@ from status_probe.options import Options, check_names
 BAD = [
     ("workers", 0), ("workers", 1001), ("per_host", 0), ("max_redirects", -1), ("retries", -1), ("delay", -0.1),
     ("connect_timeout", 0), ("read_timeout", -1), ("max_time", float("nan")), ("max_time", float("inf")), ("rate", 0),
+    ("workers", 2.5), ("retries", "1"), ("max_time", "3"), ("delay", None), ("max_redirects", 10**8), ("rate", 1e9),
     ("method", "post"), ("default_scheme", "ftp"), ("lang", "de"), ("max_retry_wait", -1), ("retry_wait", float("inf")),
 ]  # fmt: skip
 
