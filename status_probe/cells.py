@@ -28,7 +28,7 @@ from typing import Final
 
 from .records import COLUMNS, Outcome, Result, Target
 
-__all__ = ["CELL_UNITS", "CUT_MARK", "EOL", "Layout", "choose_columns", "safe_text"]
+__all__ = ["CELL_UNITS", "CUT_MARK", "Layout", "choose_columns", "obstacle_to_resume", "safe_text"]
 
 CELL_UNITS: Final = 32_767
 CUT_MARK: Final = "[cut]"  # plain ASCII: every encoding has it

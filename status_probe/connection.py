@@ -22,8 +22,9 @@ from .watchdog import TLSSocket, Watchdog
 from .wire import Head, HeadReader
 
 __all__ = [
-    "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost", "DeadlineExceeded", "Limits", "ProxyFailed",
-    "ProxyUnreachable", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls", "timeval",
+    "CONNECTING", "LOOK_UP", "SYSTEM_WAITS", "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost",
+    "DeadlineExceeded", "Limits", "ProxyFailed", "ProxyUnreachable", "ReadTimedOut", "TLSFailed", "is_exhaustion",
+    "read_head", "start_tls", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the

@@ -81,7 +81,7 @@ class Bar:
             self._draw(self._speed.at(now, self._done), note)
 
     def set_total(self, n: int) -> None:
-        """Set how many rows there will be, those done before the run included."""
+        """Set how many rows there will be, those done before the run included; any thread may."""
         self._total = n
 
     def write(self, line: str) -> None:

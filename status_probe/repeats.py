@@ -20,7 +20,7 @@ from typing import IO, Final
 from .records import Outcome, Result, Target
 from .urls import redact
 
-__all__ = ["MAX_WAITING", "Claim", "Repeats"]
+__all__ = ["Claim", "Repeats"]
 
 MAX_WAITING: Final = 100_000  # lines, as many as the queue may hold
 

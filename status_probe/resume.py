@@ -18,7 +18,7 @@ from .order import RowIndex
 from .records import Target
 from .urls import redact
 
-__all__ = ["EarlierRow", "Listed", "fill_index", "holds_no_row", "match_rows", "read_rows"]
+__all__ = ["Listed", "fill_index", "holds_no_row", "read_rows"]
 
 CHUNK_BYTES: Final = 1 << 18
 

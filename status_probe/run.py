@@ -24,7 +24,7 @@ from .transport import Transport
 from .urls import InvalidURL, Url, has_scheme
 from .workers import Finished, InFlight, Task, Workers
 
-__all__ = ["Run", "open_probe"]
+__all__ = ["MAX_BATCH", "Pair", "Run", "open_probe"]
 
 MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at once
 # Tasks of hosts that may be asked now, and those hosts: then the list is not read on, and costs no memory.  They are

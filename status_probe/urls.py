@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
-__all__ = ["InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact"]
+__all__ = ["DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

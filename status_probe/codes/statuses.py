@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from status_probe.codes.text import Text
 
-__all__ = ["BY_CLASS", "STANDARD", "STATUSES", "UNOFFICIAL", "Status"]
+__all__ = ["BY_CLASS", "STANDARD", "STATUSES", "Status"]
 
 
 class Status(NamedTuple):

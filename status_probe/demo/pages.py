@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["PAGES", "End", "Request", "Steps", "find_page"]
+__all__ = ["PAGES", "End", "Request", "find_page"]
 
 MAX_BYTES = 10_000_000  # of /bytes/N
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
