@@ -65,7 +65,7 @@ class Chain:
         self.elapsed = 0.0  # seconds until the last answer's head, or the failure
         self.waited = 0.0  # of these, on our own account
         self.cookies: ChainCookies | None = None
-        self.seen: set[tuple[str, str]] = set()
+        self.seen: set[tuple[str, str | None, str]] = set()  # address, credentials and cookies of each hop
 
     @property
     def status(self) -> int | None:

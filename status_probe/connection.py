@@ -23,8 +23,8 @@ from .wire import Head, HeadReader
 
 __all__ = [
     "CONNECTING", "LOOK_UP", "SYSTEM_WAITS", "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost",
-    "DeadlineExceeded", "Limits", "ProxyFailed", "ProxyUnreachable", "ReadTimedOut", "TLSFailed", "is_exhaustion",
-    "read_head", "start_tls", "timeval",
+    "DeadlineExceeded", "Limits", "ProxyFailed", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls",
+    "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -60,11 +60,14 @@ class TLSFailed(requests.exceptions.SSLError):
 
 
 class ProxyFailed(requests.exceptions.ProxyError):
-    """The proxy could not be reached, or would not serve."""
+    """The proxy could not be reached, or would not serve.
 
+    *cause* tells apart: "unreachable", "unanswered" for a tunnel asked for in vain, "refused" for one; or nothing.
+    """
 
-class ProxyUnreachable(ProxyFailed):
-    """The proxy gave no sign of life, which may be over in a moment."""
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ConnectionLost(requests.ConnectionError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from collections.abc import Callable
 from email.message import Message
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -21,6 +22,17 @@ from .urls import DEFAULT_PORTS, Url
 
 __all__ = ["ChainCookies"]
 
+MOST_COOKIES = 180  # of one answer, the last ones; and characters of one: as Chromium has it
+MOST_CHARACTERS = 4096
+
+# The attributes that count, each if its value does.
+_COUNTS: dict[str, Callable[[str], object]] = {
+    "secure": lambda _: True,
+    "path": re.compile("/").match,
+    "domain": re.compile(r"\.?[^.]").match,
+    "max-age": re.compile(r"-?[0-9]+\Z").match,
+    "expires": bool,
+}
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no cookie has any: RFC 6265bis, section 5.7
 
 
@@ -33,9 +45,9 @@ class ChainCookies:
     def add(self, url: Url, set_cookie: str) -> None:
         """Take the Set-Cookie values, one a line, of *url*'s answer; what no cookie can be is left out."""
         answer = _Answer()
-        for value in set_cookie.split("\n"):
-            if not _CONTROLS.search(value):
-                answer.headers["Set-Cookie"] = value
+        for value in set_cookie.split("\n")[-MOST_COOKIES:]:
+            if len(value) <= MOST_CHARACTERS and not _CONTROLS.search(value):
+                answer.headers["Set-Cookie"] = _as_browsers_read(value, url.host)
         jar = self._jars.get(_port(url))
         if jar is None:
             # Python's own policy sends what was set for a host alone to all hosts below it.
@@ -51,6 +63,26 @@ class ChainCookies:
         request = urllib.request.Request(url.text)  # noqa: S310
         jar.add_cookie_header(request)
         return (request.get_header("Cookie") or "").encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _as_browsers_read(set_cookie: str, host: str) -> str:
+    """Return a Set-Cookie value with those attributes only that count, since the jar drops the cookie for a bad one.
+
+    Source: RFC 6265, section 5.2, and 5.3, step 5, for a host that is its own domain.
+    """
+    pair, *attributes = set_cookie.split(";")
+    kept: dict[str, str] = {}  # the last of a name counts
+    for attribute in attributes:
+        name, _, value = (part.strip() for part in attribute.partition("="))
+        name = name.lower()
+        counts = _COUNTS.get(name)
+        if counts and counts(value):
+            kept[name] = "" if name == "secure" else value
+        elif name == "path":
+            kept.pop(name, None)  # the default one, then
+    if kept.get("domain", "").strip(".").lower() == host and "." not in host:
+        del kept["domain"]
+    return "; ".join([pair, *(f"{name}={value}" if value else name for name, value in kept.items())])
 
 
 class _Answer:

@@ -21,7 +21,6 @@ from .connection import (
     ConnectTimedOut,
     DeadlineExceeded,
     ProxyFailed,
-    ProxyUnreachable,
     ReadTimedOut,
     TLSFailed,
     is_exhaustion,
@@ -115,8 +114,8 @@ def _connect_failure(error: ConnectFailed) -> Failure:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, ProxyUnreachable):
-        return "unreachable"
+    if isinstance(error, ProxyFailed):
+        return error.cause
     if not isinstance(error, NameFailure):
         return ""
     return "timeout" if error.timed_out else "try_again" if error.temporary else "unknown"
@@ -127,7 +126,8 @@ _PASSING_OUTCOMES = frozenset({
     Outcome.CONNECTION_LOST, Outcome.CONNECT_ERROR, Outcome.CONNECT_TIMEOUT, Outcome.READ_TIMEOUT, Outcome.LOCAL_ERROR,
 })  # fmt: skip
 _PASSING_CAUSES = frozenset({
-    (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"), (Outcome.PROXY_ERROR, "unreachable"),
+    (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"),
+    (Outcome.PROXY_ERROR, "unreachable"), (Outcome.PROXY_ERROR, "unanswered"),
 })  # fmt: skip
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 

@@ -35,6 +35,7 @@ _PERMANENT = frozenset({301, 308})
 _NO_TLS_THERE = frozenset({
     Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.CONNECTION_LOST,
 })  # fmt: skip
+_NO_TLS_CAUSES = frozenset({"plain_http", "handshake_refused", "refused", "unanswered"})  # the last two by a proxy
 # Failures before a request was sent: another method would end no other way.
 _METHOD_MATTERS_NOT = frozenset({
     Outcome.INVALID_URL, Outcome.DNS_ERROR, Outcome.BLOCKED_ADDRESS, Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT,
@@ -185,18 +186,21 @@ class Probe:
         """Return where a redirect leads, None where it ends the chain."""
         if head.status not in _REDIRECTS or not self._options.max_redirects:
             return None
-        return decode_location(head.first("location").encode("latin-1")).strip(_BLANKS) or None
+        values = head.fields.get("location", "").split("\n")  # an empty one does not count
+        location = next(filter(None, (value.strip(_BLANKS) for value in values)), "")
+        return decode_location(location.encode("latin-1")) or None
 
     def _lead_on(self, chain: Chain, location: str) -> Failure | None:
         """Turn the chain to where *location* leads; return why it may not go there."""
-        chain.seen.add((chain.url.text, chain.cookie))
+        chain.seen.add((chain.url.text, chain.url.authorization, chain.cookie))
         shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
+        shown = shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             following = join(chain.url, location)
         except InvalidURL as error:
             return Failure(Outcome.BAD_REDIRECT, f"it redirects to '{shown}': {error}")
         cookie = chain.cookies.header(following) if chain.cookies else ""
-        if (following.text, cookie) in chain.seen:
+        if (following.text, following.authorization, cookie) in chain.seen:
             return Failure(Outcome.REDIRECT_LOOP, f"it redirects in a circle, back to {following.shown}")
         if len(chain.hops) > self._options.max_redirects:
             return Failure(
@@ -259,7 +263,7 @@ def _cannot_do_tls(chain: Chain) -> bool:
     failure = chain.failure
     if failure is None or chain.hops:
         return False
-    return failure.outcome in _NO_TLS_THERE or failure.cause in ("plain_http", "handshake_refused")
+    return failure.outcome in _NO_TLS_THERE or failure.cause in _NO_TLS_CAUSES
 
 
 def _cookies_of(chain: Chain) -> ChainCookies:

@@ -49,6 +49,9 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
         "handshake_refused", "the server refused the TLS handshake, or wants a client certificate"
     ),
     "TLSV1_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": (
+        "handshake_refused", "the server does not speak HTTP/1.1 over TLS; perhaps it speaks HTTP/2 only"
+    ),
     "TLSV1_ALERT_UNRECOGNIZED_NAME": ("handshake_refused", "the server knows no certificate for this host name"),
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": ("handshake_refused", "the server refused the TLS ciphers offered"),
     "TLSV1_ALERT_INTERNAL_ERROR": ("handshake_refused", "the server broke off the TLS handshake by a fault of its own"),

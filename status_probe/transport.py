@@ -53,10 +53,11 @@ class Transport:
         request = _request_bytes(method, url, header_lines, proxy)
         kept = None if anew else self._pool.take(origin)
         if kept is not None:
-            return self._ask_again(kept, request, method, origin, limits)
-        answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
-        if not self._pool.knows(origin, answer.shape):
-            self._pool.vouch(origin, answer.shape)
+            answer = self._ask_again(kept, request, method, origin, limits)
+        else:
+            answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
+            if not self._pool.knows(origin, answer.shape):
+                self._pool.vouch(origin, answer.shape)
         if proxy is not None and answer.head.status == 407 and url.scheme == "http":
             answer.connection.close()
             raise ProxyFailed("the proxy wants a user name and a password (407)")
@@ -184,8 +185,10 @@ class Transport:
                 if answer.is_chunked:
                     end = wire.chunked_end(body)
                 if end is None or len(body) < end:
+                    if (end or len(body)) > wire.MAX_BODY_BYTES:
+                        break
                     received = answer.connection.receive(soon)
-                    if not received or (end or len(body)) > wire.MAX_BODY_BYTES:
+                    if not received:
                         break
                     body += received
         except (OSError, wire.ProtocolError):  # all of requests' are OSErrors

@@ -18,7 +18,6 @@ from .connection import (
     ConnectTimedOut,
     Limits,
     ProxyFailed,
-    ProxyUnreachable,
     TLSFailed,
     is_exhaustion,
     read_head,
@@ -54,9 +53,9 @@ def connect_through(
     except NameFailure as error:
         if is_exhaustion(error):
             raise
-        raise ProxyUnreachable(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
     if proxy.is_socks:
-        return _through_socks(addresses[0], proxy, url, resolve, limits, until), addresses[0].ip
+        return _through_socks(addresses, proxy, url, resolve, limits, until)
     try:
         sock, ip = connect(addresses, limits, until)
         if proxy.scheme == "https":
@@ -64,10 +63,10 @@ def connect_through(
     except (ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
-        raise ProxyUnreachable(f"the proxy {proxy.host}:{proxy.port} cannot be reached") from error
+        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
     except ConnectTimedOut as error:
-        raise ProxyUnreachable(
-            f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
+        raise ProxyFailed(
+            f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s", "unreachable"
         ) from error
     if url.scheme == "https":
         _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits._replace(deadline=until))
@@ -86,7 +85,9 @@ def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limi
         if head.status == 407:
             raise ProxyFailed("the proxy wants a user name and a password (407)")
         if not 200 <= head.status < 300:
-            raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip())
+            raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip(), "refused")
+        if not head.whole:
+            raise ProxyFailed("the proxy sent no valid answer to CONNECT")
         if reader.rest:
             raise ProxyFailed("the proxy sent something of its own into the tunnel")
     except BaseException as error:
@@ -94,29 +95,53 @@ def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limi
         if isinstance(error, ProtocolError):
             raise ProxyFailed("the proxy sent no valid answer to CONNECT") from error
         if isinstance(error, ConnectionLost | requests.Timeout):
-            raise ProxyUnreachable("the proxy gave no answer to CONNECT") from error
+            raise ProxyFailed("the proxy gave no answer to CONNECT", "unanswered") from error
         raise
 
 
 def _through_socks(
-    address: Address, proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float
-) -> Any:
-    """Have a SOCKS proxy at *address* connect to *url*'s host: PySocks speaks the protocol.
+    addresses: Sequence[Address], proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float
+) -> tuple[Any, str]:
+    """Have a SOCKS proxy at the first of *addresses* that can be connected to lead to *url*'s host."""
+    host = url.host
+    if proxy.scheme not in ("socks5h", "socks4a"):
+        found = resolve(url.host, url.port, limits, until)
+        usable = [address.ip for address in found if proxy.scheme != "socks4" or ":" not in address.ip]
+        host = (usable or [found[0].ip])[0]  # socks4 carries IPv4 only
+    limits.phase.name = CONNECTING
+    failure: OSError | None = None
+    for address in addresses:
+        tunnel = _open_socks(address, proxy, until)
+        try:
+            tunnel.connect((host, url.port))
+        except OSError as error:  # socks.ProxyError is one
+            tunnel.close()
+            failure = error
+            if type(error).__name__ == "ProxyConnectionError":
+                continue
+            break
+        return tunnel, address.ip
+    if time.monotonic() >= until:
+        said = f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
+        raise ProxyFailed(said, "unreachable") from failure
+    raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", "refused") from failure
 
-    Each of its reads is bounded, not their sum; the proxy is the user's own, so that is left so.
-    """
+
+def _open_socks(address: Address, proxy: Proxy, until: float) -> Any:
+    """Return a socket of PySocks, which speaks the protocol; what it reads is bounded as a whole, not byte by byte."""
     import socks
 
-    remote_names = proxy.scheme in ("socks5h", "socks4a")
-    host = url.host if remote_names else resolve(url.host, url.port, limits, until)[0].ip
+    class Tunnel(socks.socksocket):  # type: ignore[misc]
+        def recv_into(self, *arguments: Any) -> int:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.settimeout(left)
+            return super().recv_into(*arguments)  # type: ignore[no-any-return]
+
+    tunnel = Tunnel(address.family)
     kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
-    limits.phase.name = CONNECTING
-    tunnel = socks.socksocket(address.family)
+    remote_names = proxy.scheme in ("socks5h", "socks4a")
     tunnel.set_proxy(kind, address.ip, proxy.port, remote_names, proxy.username or None, proxy.password or None)
     tunnel.settimeout(max(0.001, until - time.monotonic()))
-    try:
-        tunnel.connect((host, url.port))
-    except OSError as error:  # socks.ProxyError is one
-        tunnel.close()
-        raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect") from error
     return tunnel

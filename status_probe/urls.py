@@ -150,11 +150,11 @@ def join(base: Url, location: str) -> Url:
 
 
 def decode_location(raw: bytes) -> str:
-    """Return a Location header's bytes as text: UTF-8 where it is that, else latin-1."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    """Return a Location header's bytes as text: UTF-8, and what is not that as lone surrogates.
+
+    So the bytes of a path in GBK or latin-1 are asked for as they came, which is what browsers and curl do.
+    """
+    return raw.decode("utf-8", "surrogateescape")
 
 
 # A password follows 'user:' at the start of an authority, or of a word; a port and the schemes of addresses do not.

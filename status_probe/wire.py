@@ -96,11 +96,12 @@ class HeadReader:
     ``rest`` then holds what came after the head.
     """
 
-    __slots__ = ("_buffer", "_interim_bytes", "_scanned", "rest")
+    __slots__ = ("_buffer", "_has_line", "_interim_bytes", "_scanned", "rest")
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._scanned = 0  # where the search for the blank line goes on: a long head is searched once, not each time
+        self._scanned = 0  # where the search for a line's end, then for the blank line, goes on
+        self._has_line = False
         self._interim_bytes = 0
         self.rest = b""
 
@@ -116,6 +117,8 @@ class HeadReader:
                 self.rest = data[size:]
                 return head
         self._buffer = self._buffer + data if self._buffer else data
+        if not self._has_line and not self._has_come_to_a_line():
+            return None
         while self._buffer:
             line = self._status_line()
             if line is None:
@@ -146,8 +149,16 @@ class HeadReader:
     @property
     def status_seen(self) -> int | None:
         """The code of a status line whose header lines are still on their way."""
-        line = _STATUS_LINE.match(self._buffer)
+        line = _STATUS_LINE.match(self._buffer) if self._has_line else None
         return int(line[2]) if line and not _is_interim(line) else None
+
+    def _has_come_to_a_line(self) -> bool:
+        """Whether there is something to judge; each byte is looked at once, however few come at a time."""
+        began, self._scanned = self._scanned, len(self._buffer)
+        self._has_line = b"\n" in self._buffer[began:]
+        if self._has_line:
+            self._scanned = 0
+        return self._has_line or self._scanned > MAX_HEAD_BYTES or began < len(b"HTTP/")
 
     def _status_line(self) -> re.Match[bytes] | None:
         line = _STATUS_LINE.match(self._buffer)
@@ -166,6 +177,7 @@ class HeadReader:
     def _pass_over(self, end: int) -> None:
         self._buffer = self._buffer[end:]
         self._scanned = 0
+        self._has_line = b"\n" in self._buffer
         self._interim_bytes += end
         if self._interim_bytes > MAX_HEAD_BYTES:
             raise ProtocolError(_NO_FINAL)
@@ -242,15 +254,16 @@ def _fields(block: bytes) -> dict[str, str]:
     more: dict[str, list[str]] = {}  # of names that come again, and of folded lines: joined once, not at each
     name = ""
     for line in block.decode("latin-1").split("\n"):
-        if line[:1] in " \t" and line.strip(_BLANKS) and name:  # obsolete line folding: RFC 9112, section 5.2
-            more.setdefault(name, [fields[name]]).append(" " + line.strip(_BLANKS))
+        if line.startswith((" ", "\t")):  # obsolete line folding: RFC 9112, section 5.2; of nothing, it is none: 2.2
+            if name and line.strip(_BLANKS):
+                more.setdefault(name, [fields[name]]).extend((" ", line.strip(_BLANKS)))
             continue
         before, colon, value = line.partition(":")
         if colon:
             name = before.strip(_BLANKS).lower()
             value = value.strip(_BLANKS)
             if name in fields:
-                more.setdefault(name, [fields[name]]).append("\n" + value)
+                more.setdefault(name, [fields[name]]).extend(("\n", value))
             else:
                 fields[name] = value
     for name, parts in more.items():

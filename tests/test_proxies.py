@@ -84,6 +84,24 @@ def test_a_dead_proxy_is_a_proxy_error(url):
         assert "secret" not in repr(row)
 
 
+@pytest.mark.parametrize("refusal", [answer(502), answer(403), close()])
+def test_a_tunnel_that_is_refused_leaves_http(refusal):
+    """A line without a scheme, of a site that has no https, is asked by http through a proxy as without one."""
+    with Server(lambda request: refusal if request.method == "CONNECT" else answer(410)) as proxy:
+        row = ask_one("a.test", proxy=proxy.url())
+        assert ask_one("https://a.test", proxy=proxy.url()).outcome is Outcome.PROXY_ERROR
+    assert (row.status, row.final_url) == (410, "http://a.test/")
+
+
+def test_a_407_on_a_kept_connection_is_the_proxys():
+    """As on a new one."""
+    calls = itertools.count()
+    with Server(lambda _: answer(200 if next(calls) < 3 else 407)) as proxy:
+        rows = ask(*["http://a.test/"] * 5, proxy=proxy.url())
+        assert proxy.connections < 5
+    assert [str(row.outcome) for row in rows] == ["ok"] * 3 + ["proxy_error"] * 2
+
+
 @pytest.mark.parametrize("script", [close(), hang(), [b"nonsense\r\n", close()]])
 def test_a_tunnel_without_an_answer_is_a_proxy_error(script):
     """A proxy that does not answer CONNECT is blamed within the connect timeout."""
@@ -263,6 +281,32 @@ def test_socks_leads_to_the_site(tls, kind):
         url = proxy.url.replace("socks5h://", f"{kind}://me:pw@")
         row = ask_one(server.url(host="a.test"), proxy=url, hosts={"a.test": ["127.0.0.1"]})
         assert proxy.asked == [("a.test" if kind == "socks5h" else "127.0.0.1", server.port)]
+    assert row.status == 410
+
+
+def test_a_socks_proxy_that_drips_ends_in_time():
+    """Its bytes are waited for within the connect timeout as a whole."""
+
+    class Dripping(SocksProxy):
+        def serve(self, connection):
+            connection.read_exactly(3)
+            connection.send(bytes([5, 0]))
+            connection.read_exactly(4)
+            connection.send(bytes([5, 0, 0, 3, 255]))
+            while not self.stopping.wait(0.1):
+                connection.send(b"x")
+
+    with Dripping() as proxy, within(1.0):
+        row = ask_one("http://a.test/", proxy=proxy.url, connect_timeout=0.5)
+    assert row.outcome is Outcome.PROXY_ERROR
+    assert "did not answer within 0.5 s" in row.error
+
+
+def test_socks_takes_the_address_that_can_be_used():
+    """A proxy is tried at each of its addresses, and socks4, which carries IPv4 only, is given one."""
+    with Server(answer(410)) as server, SocksProxy() as proxy:
+        hosts = {"proxy.test": ["::1", "127.0.0.1"]}
+        row = ask_one(server.url(), proxy=f"socks5h://proxy.test:{proxy.port}", hosts=hosts)
     assert row.status == 410
 
 

@@ -42,7 +42,8 @@ def test_a_redirect_without_a_location_is_final(headers):
 
 LOCATIONS = [
     ("end", "/a/end"), ("../end", "/end"), ("/end?a=b", "/end?a=b"), ("?q", "/a/b?q"), ("/end#part", "/end"),
-    ("/caf\u00e9".encode(), "/caf%C3%A9"), ("/caf\u00e9".encode("latin-1"), "/caf%C3%A9"), ("/a b", "/a%20b"),
+    ("/caf\u00e9".encode(), "/caf%C3%A9"), ("/caf\u00e9".encode("latin-1"), "/caf%E9"), ("/a b", "/a%20b"),
+    ("/\u65b0\u95fb".encode("gbk"), "/%D0%C2%CE%C5"),
     ("  /end  ", "/end"), ("/%7e%zz%41", "/%7e%zz%41"), ("//{authority}/end", "/end"),
     ("HTTP://{authority}/END", "/END"),
     ("http:/end", "/end"), ("\\end", "/end"),
@@ -132,6 +133,60 @@ def test_a_cookie_comes_back_as_it_was_sent():
     with Server({"/": [raw], "/end": END}) as server:
         assert ask_one(server.url()).status == 410
         assert server.log[-1].header("Cookie").encode("latin-1") == b"a=\xff\xe6\x9c\xaa"
+
+
+@pytest.mark.parametrize("attributes", [
+    "Domain=", "Domain", "Max-Age=1e9", 'Max-Age="100"', "Path=w", 'Path="/"', "Path=/zzz; Path=/", 'Port="80"',
+    "SameSite=None; Partitioned; Priority=High", "Expires=soon", "Max-Age=0; Max-Age=9",
+])  # fmt: skip
+def test_an_attribute_that_is_none_costs_no_cookie(attributes):
+    """What browsers pass over in a Set-Cookie line does not turn a live page into a loop: RFC 6265, section 5.2."""
+
+    def wall(request):
+        passed = request.header("Cookie") == "seen=1"
+        return answer(410) if passed else redirect("/", headers=[("Set-Cookie", f"seen=1; {attributes}")])
+
+    with Server(wall) as server:
+        assert ask_one(server.url()).status == 410
+
+
+@pytest.mark.parametrize("domain", ["localhost", ".LOCALHOST"])
+def test_a_host_may_be_its_own_domain(domain):
+    """A name of one label sets a cookie for itself: RFC 6265, section 5.3, step 5."""
+
+    def wall(request):
+        passed = request.header("Cookie") == "seen=1"
+        return answer(410) if passed else redirect("/", headers=[("Set-Cookie", f"seen=1; Domain={domain}")])
+
+    with Server(wall) as server:
+        assert ask_one(server.url(host="localhost"), hosts={"localhost": ["127.0.0.1"]}).status == 410
+
+
+def test_cookies_are_bounded():
+    """Of thousands of one answer the last come back, as from a browser; a huge one does not."""
+    cookies = [("Set-Cookie", f"c{number}=1") for number in range(2000)] + [("Set-Cookie", "huge=" + "x" * 5000)]
+    with Server({"/": redirect("/end", headers=cookies), "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        sent = server.log[1].header("Cookie").split("; ")
+    assert 50 <= len(sent) <= 180
+    assert "c1999=1" in sent
+
+
+def test_an_address_with_credentials_is_another_one():
+    """A redirect to the same address with a name and a password is no circle."""
+
+    def door(request):
+        return answer(410) if request.header("Authorization") else redirect(f"http://u:p@127.0.0.1:{server.port}/")
+
+    with Server(door) as server:
+        row = ask_one(server.url())
+    assert (row.status, row.redirects) == (410, 1)
+
+
+def test_an_empty_location_beside_another_does_not_count():
+    """As browsers have it."""
+    with Server({"/": redirect("", headers=[("Location", "/end")]), "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
 
 
 def test_a_cookie_wall_that_ignores_the_cookie_is_a_loop():

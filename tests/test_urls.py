@@ -310,9 +310,16 @@ def test_a_location_to_nothing_that_can_be_asked_is_refused(location: str) -> No
         join(BASE, location)
 
 
-def test_location_is_utf8_else_latin1() -> None:
-    """Servers send both."""
-    assert decode_location("/é".encode()) == decode_location("/é".encode("latin-1")) == "/é"
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "gbk", "big5", "cp1251"])
+def test_a_locations_bytes_are_asked_for_as_they_came(encoding: str) -> None:
+    """Whatever a server's encoding is, the page is found under the same bytes; a host in it is none but in UTF-8."""
+    path = {"big5": "/新聞", "cp1251": "/да", "gbk": "/新闻"}.get(encoding, "/é").encode(encoding)
+    target = "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in path)
+    location = decode_location(path + b"?" + path)
+    assert join(BASE, location).target == f"{target}?{target}"
+    if encoding != "utf-8":
+        with pytest.raises(InvalidURL):
+            join(BASE, decode_location(b"http://" + path[1:] + b".test/"))
 
 
 @pytest.mark.parametrize(

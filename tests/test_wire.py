@@ -54,6 +54,31 @@ def pieces_of(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
+def test_many_small_pieces_cost_no_more_than_their_bytes() -> None:
+    """A line that comes byte by byte is not matched from its beginning each time: it would take a minute."""
+    for began in (b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nA: "):
+        reader = HeadReader()
+        reader.feed(began + b"x" * 200_000)
+        took = time.thread_time()
+        for _ in range(10_000):
+            reader.feed(b"x")
+            assert reader.status_seen == (200 if b"\n" in began else None)
+        assert time.thread_time() - took < 5.0
+
+
+@pytest.mark.parametrize("lines", [b"a: b\r\n" * 30_000, b"a: b\r\n" + b" b\r\n" * 40_000])
+def test_many_parts_of_one_field_are_joined_once(lines: bytes) -> None:
+    """Fields that come again, and folded lines, are all there."""
+    value = read(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n").fields["a"]
+    assert value.count("b") == lines.count(b"b")
+    assert set(value) == ({"b", "\n"} if b"\n " not in lines else {"b", " "})
+
+
+def test_a_line_that_is_folded_onto_nothing_is_no_field() -> None:
+    """What begins with a blank right behind the status line is passed over: RFC 9112, section 2.2."""
+    assert read(b"HTTP/1.1 200 OK\r\n Location: /x\r\nA: b\r\n\r\n").fields == {"a": "b"}
+
+
 # The status line
 
 
