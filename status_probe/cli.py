@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .arguments import ACCEPTED, CONFIG_NAMES, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
-from .stops import Interrupted, Stop, give_up
+from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_USAGE, EXIT_INCOMPLETE = 2, 3
 DEMO_OUTPUT = "status-probe-demo.csv"
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
 COLLECT_AFTER = 10_000  # objects: a run makes many that live for a moment, and few cycles; 2 % more URLs a second
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with *argv*, sys.argv's where None, and return its exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
     with Stop(for_good=argv is None) as stop:
-        status = _flush_output(_guarded(words, stop))
+        status = _guarded(words, stop)
+        with stop.may_block():
+            status = _flush_output(status)
     if argv is None:
         gc.freeze()  # the interpreter, which ends now, would look through all that is left for cycles
     return status
@@ -192,7 +194,7 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     if not output:
         return open_report(_standard_output().buffer, layout, ending)
     report = open_report(
-        output, layout, ending, sources=arguments.sources, several=targets.several, resume=arguments.resume
+        output, layout, ending, sources=arguments.sources or ["-"], several=targets.several, resume=arguments.resume
     )
     try:
         report.resume(targets, retry_failed=arguments.retry_failed)

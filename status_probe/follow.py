@@ -110,14 +110,15 @@ class Follower:
                 fault = self._end_report()
         finally:
             self._report.close()
-        self._show_warnings()
-        self._bar.close()
-        if not self._quiet:
-            took = time.monotonic() - began
-            print_summary(
-                self._tally, sys.stderr, lang=self._lang, seconds=took, where=where, earlier=self._earlier_rows
-            )
-        return self._exit_status(fault, to_go_on)
+        with self._stop.may_block():
+            self._show_warnings()
+            self._bar.close()
+            if not self._quiet:
+                took = time.monotonic() - began
+                print_summary(
+                    self._tally, sys.stderr, lang=self._lang, seconds=took, where=where, earlier=self._earlier_rows
+                )
+            return self._exit_status(fault, to_go_on)
 
     def _earlier(self, target: Target) -> Result | None:
         return self._report.result(target.number) if self._report.done(target.number) else None
@@ -127,7 +128,8 @@ class Follower:
         rows = 0
         try:
             for batch in self._run.batches():
-                self._take(batch)
+                with self._stop.may_block():
+                    self._take(batch)
                 rows += len(batch)
                 cpus.suit(self._run.handshakes, rows)
                 if self._stop.asked or self._reader_left():
@@ -150,7 +152,8 @@ class Follower:
         """Take the rows that were done when the run was stopped."""
         limit = time.monotonic() + STOP_SECONDS
         for batch in self._run.batches():
-            self._take(batch)
+            with self._stop.may_block():
+                self._take(batch)
             if not batch or time.monotonic() > limit:
                 return
 
@@ -245,8 +248,9 @@ class Follower:
 
     def _tell_what_was_asked(self) -> None:
         if not self._quiet:
-            for note in self._waiting_notes(0.0):
-                self._show(note)
+            with self._stop.may_block():
+                for note in self._waiting_notes(0.0):
+                    self._show(note)
 
     def _exit_status(self, fault: str, to_go_on: Callable[[], Sequence[str]]) -> int:
         if self._is_complete and not fault:

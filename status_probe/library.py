@@ -72,10 +72,13 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
     given: dict[str, Any] = {**options}
     check_names(given)
     headers = given.pop("headers", ())
-    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    try:
+        pairs = [(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+    except (TypeError, ValueError):
+        raise ValueError(f"headers: {headers!r}, expected a mapping, or pairs of name and value") from None
     if isinstance(urls, (str, bytes)):
         raise TypeError("urls is one text, expected an iterable of them")
-    return _results(Run(_targets(urls), Options(headers=pairs, **given)))
+    return _results(Run(_targets(urls), Options(headers=tuple(pairs), **given)))
 
 
 def _targets(urls: Iterable[str]) -> Iterator[Target]:

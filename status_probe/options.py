@@ -82,7 +82,7 @@ class Options:
                 raise self._refused(name, f"more than 0, at most {_MOST:,}")
         if self.client_key and not self.client_cert:
             raise ValueError("--client-key: there is no --client-cert that it belongs to")
-        self.fields(), self.own_fields()
+        self.own_fields(), self.fields()
 
     def _refused(self, name: str, expected: str) -> ValueError:
         return ValueError(f"--{name.replace('_', '-')}: '{getattr(self, name)}', expected {expected}")
@@ -108,6 +108,8 @@ class Options:
         """
         fields: dict[str, str] = {}
         for name, value in self.headers:
+            if not (isinstance(name, str) and isinstance(value, str)):
+                raise ValueError(f"--header: {name!r}: {value!r}, expected texts")
             header_line(name, value)
             same = next((known for known in fields if known.lower() == name.lower()), None)
             if same is not None:

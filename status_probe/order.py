@@ -28,6 +28,7 @@ class Ending(NamedTuple):
     as_completed: bool = False  # rows stay in order of completion
     split_rows: int = 0  # rows in each of the numbered files; 0 for one file
     overwrite: bool = False  # a numbered file that exists
+    resumed: bool = False  # one that is this report's may then be there already
     replace: Replace = os.replace  # puts one file in the place of another
 
 
@@ -104,6 +105,11 @@ def numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
+def _begins_with(path: Path, heading: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(heading)) == heading
+
+
 def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: Ending) -> None:
     """Write *rows* of the file at *path* to numbered files; at least one is written.
 
@@ -114,13 +120,16 @@ def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: En
     first: bytes | None = next(rows, b"")
     for number in count(1):
         part = numbered(path, number)
-        if part.exists() and not ending.overwrite:
+        exists = part.exists()
+        if exists and not (ending.overwrite or (ending.resumed and _begins_with(part, heading))):
+            if first is None:
+                break
             raise FileExistsError(errno.EEXIST, f'"{part}" exists', str(part))
         if first is not None:
             block = chain([heading, first], islice(rows, ending.split_rows - 1))
             replace_file(part, block, like=path, replace=ending.replace)
             first = next(rows, None)
-        elif part.exists():
+        elif exists:
             part.unlink()
         else:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,8 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
         raise ReportError(f'there is no directory "{path.parent}"')
     if path.is_dir():
         raise ReportError(f'"{path}" is a directory; name a file')
+    if split:
+        _refuse_numbered(path, sources)
     first = numbered(path, 1)
     for place in filter(Path.exists, [path, first] if split else [path]):
         _refuse_existing(place, sources, may_be_written=resume or overwrite)
@@ -63,8 +66,19 @@ def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool
         raise ReportError(f'"{path}" exists; go on with it by --resume, or replace it by --overwrite')
 
 
+def _refuse_numbered(path: Path, sources: Sequence[str]) -> None:
+    """Raise ReportError if one of *sources* has the name of a numbered file, which may be replaced or removed."""
+    name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}")
+    for source in sources:
+        listed = Path(os.path.realpath(source))
+        if name.fullmatch(listed.name) and listed.parent == path.parent and listed.exists():
+            raise ReportError(f'"{listed}" is the list itself; name another file')
+
+
 def _same(path: Path, source: str) -> bool:
     try:
+        if source == "-":
+            return path.is_file() and os.path.samestat(path.stat(), os.fstat(0))
         return path.samefile(source)
     except (OSError, ValueError):  # a URL, standard input, a list that is not there
         return False

@@ -283,6 +283,8 @@ def open_report(
     if obstacle:
         raise ReportError(obstacle)
     path = Path(os.path.realpath(output))  # through a link, which is to stay one
+    if not path.exists() and Path(output).exists():  # /dev/stdout of a pipe leads to no name
+        path = Path(output)
     try:
         refuse(path, tuple(sources), split=ending.split_rows > 0, resume=resume, overwrite=ending.overwrite)
         return _open(path, layout, ending, resume=resume)
@@ -297,7 +299,7 @@ def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report
         report = Report(file, layout)
     else:
         lock(file, path)
-        report = Report(file, layout, path, ending._replace(overwrite=ending.overwrite or resume))
+        report = Report(file, layout, path, ending._replace(resumed=resume))
     try:
         if existed and resume:
             report.begin_again()

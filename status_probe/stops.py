@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
-__all__ = ["Interrupted", "Stop", "give_up", "reader_watch"]
+__all__ = ["EXIT_INTERRUPTED", "Interrupted", "Stop", "give_up", "reader_watch"]
 
+EXIT_INTERRUPTED = 130
+STUCK_SECONDS = 0.8  # after a signal; an end is due within two seconds
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
 
 
@@ -31,7 +35,8 @@ class Stop:
     After `only_note` none does: the run looks at *asked*, so no row is cut in half and a second Ctrl-C is harmless.
 
     A signal that is ignored already stays so: ``nohup`` wants that, and a shell of what it runs with ``&``.
-    *for_good* leaves them ignored: for a process that has nothing left to do but to end.
+    *for_good* leaves them ignored: for a process that has nothing left to do but to end.  Such a one ends even where
+    nobody reads what it writes: see `may_block`.
     """
 
     def __init__(self, *, for_good: bool) -> None:
@@ -39,6 +44,8 @@ class Stop:
         self._raises = True
         self._has_raised = False
         self._for_good = for_good
+        self._blocked: object | None = None  # what may wait for a reader, while it lasts
+        self._is_over = False
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Stop:  # noqa: PYI034 - Self is 3.11's
@@ -51,12 +58,26 @@ class Stop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         for number, before in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._for_good else before or signal.SIG_DFL)
 
     def only_note(self) -> None:
         """Let signals only set *asked* from now on."""
         self._raises = False
+
+    @contextlib.contextmanager
+    def may_block(self) -> Iterator[None]:
+        """Write something to whoever may never read it.
+
+        The system's write, which Python takes up again after each signal, knows no end: some time after a signal the
+        process ends within it, without another word.  What it has written to a file before is there.
+        """
+        self._blocked = object()
+        try:
+            yield
+        finally:
+            self._blocked = None
 
     @contextlib.contextmanager
     def as_raised(self) -> Iterator[None]:
@@ -69,10 +90,20 @@ class Stop:
             raise
 
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._for_good and not self.asked:
+            _thread.start_new_thread(self._end_what_is_stuck, ())  # threading's locks may be held by whom this breaks
         self.asked = True
         if self._raises:
             self._raises, self._has_raised = False, True
             raise Interrupted
+
+
+    def _end_what_is_stuck(self) -> None:
+        while not self._is_over:
+            blocked = self._blocked
+            time.sleep(STUCK_SECONDS)
+            if blocked is not None and self._blocked is blocked:
+                os._exit(EXIT_INTERRUPTED)
 
 
 def reader_watch(stream: TextIO | None) -> Callable[[], bool]:

@@ -98,7 +98,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._all_started = threading.Event()
         self.is_fed = False  # the list was read to its end
-        self.fault: Exception | None = None  # what ended the feeding early
+        self.fault: BaseException | None = None  # what ended the feeding early
 
     def start(self, tasks: Iterable[Task | Finished]) -> None:
         """Start all threads; *tasks* is read on the feeder's, and what is finished already is handed on as it is.
@@ -152,7 +152,7 @@ class Workers:
             self._queue.feed(self._unfinished(tasks))
         except ShutDown:
             pass  # stopped
-        except Exception as fault:
+        except BaseException as fault:  # also those that end a program: they are for whoever waits for the rows
             self.fault = fault  # a list that cannot be read on; what was read of it gets its rows
         self.is_fed = True
         self._queue.join()

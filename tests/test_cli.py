@@ -138,6 +138,26 @@ def test_the_csv_is_written_as_wanted(probe: Main, server: Server) -> None:
     assert Path("o.csv").read_bytes().decode("utf-16-le") == "status;outcome\r\n200;ok\r\n"
 
 
+def test_the_list_on_standard_input_is_not_written_over(server: Server, tmp_path: Path) -> None:
+    """A list that the shell opened is known for the output too."""
+    path = tmp_path / "u.txt"
+    path.write_text(listed(server, 200, 404))
+    for words in ([], ["-"]):
+        with path.open("rb") as stdin:
+            ended = run_command(*words, "-o", "u.txt", "--overwrite", cwd=tmp_path, stdin=stdin)
+        assert ended.status == 2
+        assert "is the list itself" in ended.err
+    assert path.read_text() == listed(server, 200, 404)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its pipes have no name in a folder")
+def test_standard_output_may_be_named(server: Server) -> None:
+    """-o /dev/stdout writes to a pipe as -o - does."""
+    ended = run_command(server.url("/s"), "-q", "-o", "/dev/stdout")
+    assert ended.status == 0
+    assert ended.out.count("\n") == 2
+
+
 def test_a_numbered_file_of_another_is_kept(probe: Main, server: Server) -> None:
     """Where the numbered files cannot be made the exit status tells, and the rows stay in the one file."""
     Path("u.txt").write_text(listed(server, 200, 404, 410))

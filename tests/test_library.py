@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import itertools
 import threading
 import time
@@ -102,6 +103,27 @@ def test_an_item_that_is_no_text_is_a_result() -> None:
     results = sorted(probe_urls([None, b"http://a/", 5], **DIRECT))  # type: ignore[list-item]
     assert [result.outcome for result in results] == ["invalid_url"] * 3
     assert "NoneType" in results[0].error
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, ValueError])
+def test_whatever_the_items_raise_is_raised(end: type[BaseException]) -> None:
+    """After the results of what came before, also what ends a program; nothing hangs."""
+
+    def items() -> Iterator[str]:
+        yield "no url"
+        raise end
+
+    results = probe_urls(items(), **DIRECT)
+    assert next(results).outcome == "invalid_url"
+    with pytest.raises(end):
+        next(results)
+
+
+@pytest.mark.parametrize("headers", ["X: y", 5, None, [("X",)], {"X": 1}, [("X", None)]])
+def test_headers_are_pairs_of_texts(headers: Any) -> None:
+    """Anything else is told when called, by its name."""
+    with pytest.raises(ValueError, match="header"):
+        probe_urls([], headers=headers)
 
 
 def test_a_scheme_within_a_query_is_none_of_the_url() -> None:

@@ -342,12 +342,28 @@ def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
     report.write(pairs(SHUFFLED))
     with pytest.raises(PermissionError):
         Report(report._file, layout(), path, ending._replace(replace=refuse)).finish()
-    numbered(path, 1).write_text("half")
+    numbered(path, 1).write_bytes(unbroken(layout(), SHUFFLED[:3]))
     assert go_on(path, layout(), ending) == []
     assert numbered(path, 1).read_bytes() == unbroken(layout(), SHUFFLED[:3])
     assert numbered(path, 2).read_bytes() == unbroken(layout(), SHUFFLED[3:])
     with pytest.raises(ReportError, match="finished"):
         open_report(path, layout(), ending, resume=True)
+
+
+def test_going_on_replaces_no_numbered_file_of_another(tmp_path: Path) -> None:
+    """What does not begin as this report does is somebody's; the rows stay in the one file, and it in its place."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=3)
+    report = open_report(path, layout(), ending)
+    report.write(pairs(SHUFFLED))
+    report.close()
+    numbered(path, 2).write_text("mine")
+    numbered(path, 3).write_text("mine")
+    with pytest.raises(FileExistsError):
+        go_on(path, layout(), ending)
+    assert numbered(path, 2).read_text() == numbered(path, 3).read_text() == "mine"
+    numbered(path, 2).unlink()
+    assert go_on(path, layout(), ending) == []
+    assert numbered(path, 3).read_text() == "mine"
 
 
 def test_a_split_file_of_another_is_not_replaced(tmp_path: Path) -> None:
@@ -384,9 +400,10 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ReportError, match=told):
             open_report(path, layout(), ending, sources=sources)
-    list_file.rename(numbered(there, 1))
-    with pytest.raises(ReportError, match="list itself"):
-        open_report(there, layout(), Ending(overwrite=True, split_rows=5), sources=[str(numbered(there, 1))])
+    for number in (1, 2, 30):
+        list_file = list_file.rename(numbered(there, number))
+        with pytest.raises(ReportError, match="list itself"):
+            open_report(there, layout(), Ending(overwrite=True, split_rows=5), sources=["-", str(list_file)])
     assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
     locked.chmod(0o644)
 

@@ -539,6 +539,47 @@ def test_damage_loses_no_line_that_was_read(write: Write) -> None:
         assert [target.url for target in islice(targets, 5_000)] == lines[:5_000]
 
 
+@pytest.mark.parametrize("encoding", ["gbk", "cp1252", "utf-8"])
+@pytest.mark.parametrize("place", range(12, 16))
+def test_the_encoding_is_found_wherever_a_piece_ends(encoding: str, place: int) -> None:
+    """One letter that is cut in two at the end of what came first decides for no encoding."""
+    text = ("http://a/?é and è" if encoding == "cp1252" else "http://a/?中文网址") * 9
+    data = ("#\n" + text).encode(encoding)
+    with TargetList(["-"], stdin=io.BufferedReader(InPieces(data[:place], data[place:]))) as targets:
+        assert [target.url for target in targets] == [text]
+
+
+class InPieces(io.RawIOBase):
+    """A stream of which each read gives a piece."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = iter(pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_a_heading_may_hold_a_line_end_within_quotation_marks(write: Write) -> None:
+    """As spreadsheets write a heading of two lines, wherever it stands."""
+    for heading in ('"my\nname",url', 'url;"two\r\nlines"', '"a\n""b""\nc"\turl'):
+        delimiter = next(each for each in ",;\t" if each in heading)
+        cells = [f"http://a{delimiter}x", f"x{delimiter}http://a"][not heading.startswith("url")]
+        with TargetList([write("list.csv", f"{heading}\n{cells}\n")]) as targets:
+            assert [(target.row, target.url) for target in targets] == [(2, "http://a")]
+
+
+def test_a_name_that_begins_as_a_binary_file_does_is_text(write: Write) -> None:
+    """PAR1 is Parquet, and the usual name of a data centre in Paris."""
+    with TargetList([write("list.txt", "PAR1.example.com\n")]) as targets:
+        assert [target.url for target in targets] == ["PAR1.example.com"]
+    assert "binary" in refusal(write("list.txt", b"PAR1\x15\x04\x15"))
+
+
 def test_what_is_not_gzip_is_refused(write: Write) -> None:
     """A file named .gz that is none is told at once, an empty one too."""
     assert "not gzip" in refusal(write("list.txt.gz", "http://a/"))

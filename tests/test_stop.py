@@ -69,6 +69,27 @@ def test_a_stuck_run_ends_in_time_with_its_rows(server: Server, tmp_path: Path, 
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_run_that_nobody_reads_ends_in_time(server: Server, tmp_path: Path, stream: str) -> None:
+    """What is written to a full pipe, by a pager at rest, say, does not hold the end up; rows in a file are kept."""
+    urls = [server.url(f"/none?{number}", host=f"127.0.0.{number % 50 + 1}") for number in range(1500)]
+    (tmp_path / "u.txt").write_text("\n".join(urls))
+    words = ["-q"] if stream == "stdout" else ["-v", "-o", "o.csv"]
+    readable, writable = os.pipe()
+    before = len(server.log)
+    with start_command("u.txt", *words, cwd=tmp_path, **{stream: writable}) as process:
+        os.close(writable)
+        try:
+            server.wait_until(lambda: len(server.log) - before == len(urls), 15)
+            ended = stop(process, signal.SIGTERM)
+        finally:
+            process.kill()
+            os.close(readable)
+    assert ended.status == 130
+    if stream == "stderr":
+        assert read_csv(tmp_path / "o.csv")
+
+
 def test_what_a_stopped_run_waited_for_is_told(tmp_path: Path) -> None:
     """The oldest of what is asked are named, each with its phase and age, and hosts that are held back."""
     limited = answer(429, headers=[("Retry-After", "30")])

@@ -26,6 +26,7 @@ from typing import BinaryIO, cast
 __all__ = ["Content", "SourceError", "check_encoding", "quoted", "read_lines"]
 
 CHUNK_BYTES = 65_536
+TELLING_BYTES = 16  # of these the encoding is not guessed: one letter of them may be cut in two
 
 _MARKS = (  # UTF-32's little-endian one begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -36,7 +37,10 @@ _MARKS = (  # UTF-32's little-endian one begins with UTF-16's
 )
 _GZIP = b"\x1f\x8b"
 _SHEET = re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0")  # xlsx, ods and any other zip; xls
-_BINARY = re.compile(rb"%PDF-|BZh\d1AY|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|\x89PNG|\xff\xd8\xff|PAR1|SQLite format")
+_BINARY = re.compile(  # what is in letters only is no binary file without a byte that is none
+    rb"%PDF-\d|BZh\d1AY|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|\x89PNG|\xff\xd8\xff"
+    rb"|PAR1[\0-\x08\x0e-\x1f]|SQLite format 3\0"
+)
 # What may be a URL without its scheme, and no list: www.example.com/page, 192.0.2.1:8080
 _BARE_URL = re.compile(r"(?!.*\.(txt|csv|tsv|gz|xlsx?|ods)$)[\w-]+(\.[\w-]+)+(:\d+)?(/.*)?", re.IGNORECASE)
 
@@ -223,15 +227,20 @@ def _named_encoding(name: str, head: bytes) -> str:
 
 
 class _GuessingDecoder(codecs.IncrementalDecoder):
-    """ASCII until a chunk holds more; that chunk decides."""
+    """ASCII until a chunk holds more; that chunk decides, from some bytes of it on that tell enough."""
 
     def __init__(self) -> None:
         super().__init__(ESCAPED)
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._held = b""  # the end of a chunk, where what is more than ASCII has just begun
 
     def decode(self, chunk: bytes, final: bool = False) -> str:  # type: ignore[override]
         if self._decoder is None:
+            chunk, self._held = self._held + chunk, b""
             if chunk.isascii():
+                return chunk.decode("ascii")
+            if not final and chunk[:-TELLING_BYTES].isascii() and not chunk.endswith(b"\n"):
+                chunk, self._held = chunk[:-TELLING_BYTES], chunk[-TELLING_BYTES:]
                 return chunk.decode("ascii")
             self._decoder = codecs.getincrementaldecoder(_guess(chunk))(ESCAPED)
         return self._decoder.decode(chunk, final)

@@ -24,6 +24,7 @@ __all__ = ["Table"]
 RECORD_LIMIT = 1_048_576  # characters; a cell of a spreadsheet holds 32,767
 FIELD_LIMIT = 4 * RECORD_LIMIT  # what csv may meet: a record just within the limit, and one more line of it
 CELL_LIMIT = 40_000  # characters kept of an own cell: more than a spreadsheet's, so that the report still marks the cut
+HEADING_LINES = 100  # of one heading at most: whoever forgot to close a quotation mark has no more
 SAMPLE_RECORDS = 20  # looked at to find the column that holds URLs
 
 URL_HEADINGS = ("url", "link", "address", "website")  # in order of preference
@@ -50,7 +51,7 @@ class Table:
         self.name = content.name
         self._content = content
         self._encoding = encoding
-        self._delimiter = _find_delimiter(next(self._lines(), ""), tabs=tabs)
+        self._delimiter = _find_delimiter(self._first_record(), tabs=tabs)
         heading, *sample = [cells for cells, _ in islice(self._records(), 1 + SAMPLE_RECORDS)] or [[]]
         try:
             self._place = _find_column([cell.strip(BLANKS) for cell in heading], sample, column)
@@ -79,6 +80,15 @@ class Table:
         lines = _RecordLines(self._lines())
         for cells in csv.reader(lines, delimiter=self._delimiter):
             yield cells, lines.end_record()
+
+    def _first_record(self) -> str:
+        """Return the lines of the heading, which may have some within quotation marks."""
+        text = ""
+        for line in islice(self._lines(), HEADING_LINES):
+            text += line + "\n"
+            if text.count('"') % 2 == 0:
+                break
+        return text
 
     def _lines(self) -> Iterator[str]:
         """Return the lines from the heading on."""
