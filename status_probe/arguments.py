@@ -135,7 +135,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
-    add("-o", "--output", metavar="FILE", default="-", help="(default: -, standard output)")
+    add("-o", "--output", metavar="FILE", help="(default: -, standard output)")
     add("--resume", action="store_true", help="go on with FILE: lines that have a row are not asked again")
     add("--retry-failed", action="store_true", help="with --resume: ask again for rows that have no status")
     add("--overwrite", action="store_true", help="replace FILE; an existing one is refused otherwise")
@@ -167,9 +167,9 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
     """End with exit status 2 where a name is empty, or options do not go together."""
     if "" in arguments.sources:
         parser.error("a SOURCE is empty, expected a file's name or a URL")
-    if not arguments.output:
+    if arguments.output == "":
         parser.error("the name of the output is empty, expected -o FILE")
-    to_file = arguments.output != "-" or arguments.demo
+    to_file = arguments.output not in (None, "-") or (arguments.demo and arguments.output is None)
     for name in ("resume", "split_rows", "overwrite"):
         if getattr(arguments, name) and not to_file:
             parser.error(f"--{name.replace('_', '-')} needs a file to write: -o FILE")

@@ -28,7 +28,7 @@ from typing import Final
 
 from .records import COLUMNS, Outcome, Result, Target
 
-__all__ = ["CELL_UNITS", "CUT_MARK", "Layout", "choose_columns", "obstacle_to_resume", "safe_text"]
+__all__ = ["CELL_UNITS", "CUT_MARK", "Layout", "choose_columns", "obstacle_to_resume", "safe_text", "tells_outcomes"]
 
 CELL_UNITS: Final = 32_767
 CUT_MARK: Final = "[cut]"  # plain ASCII: every encoding has it
@@ -101,13 +101,23 @@ def choose_columns(spec: str = "", *, with_source: bool = False) -> tuple[str, .
     return names
 
 
-def obstacle_to_resume(columns: Container[str], *, several: bool) -> str:
-    """Return why a report of these columns, of *several* sources, cannot be resumed; nothing where it can."""
+def obstacle_to_resume(columns: Container[str], *, several: bool, judged: bool) -> str:
+    """Return why a report of these columns cannot be resumed; nothing where it can.
+
+    *several* says that it is of more than one source, *judged* that --fail wants to know of each row.
+    """
     if "row" not in columns or "url" not in columns:
         return "a report without the columns row and url cannot be resumed"
     if several and "source" not in columns:
         return "a report of several sources without the column source cannot be resumed"
+    if judged and not tells_outcomes(columns):
+        return "a report without the columns status and outcome cannot be resumed with --fail"
     return ""
+
+
+def tells_outcomes(columns: Container[str]) -> bool:
+    """Whether a row of these columns tells what its URL answered: status alone may be that of a failed redirect."""
+    return "status" in columns and "outcome" in columns
 
 
 class Layout:

@@ -194,7 +194,13 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     if not output:
         return open_report(_standard_output().buffer, layout, ending)
     report = open_report(
-        output, layout, ending, sources=arguments.sources or ["-"], several=targets.several, resume=arguments.resume
+        output,
+        layout,
+        ending,
+        sources=arguments.sources or ["-"],
+        several=targets.several,
+        judged=_accepted(arguments) is not None,
+        resume=arguments.resume,
     )
     try:
         report.resume(targets, retry_failed=arguments.retry_failed)
@@ -206,9 +212,9 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
 
 def _output(arguments: argparse.Namespace) -> str:
     """Return the name of the file to write, empty for standard output."""
-    if arguments.output != "-":
-        return str(arguments.output)
-    return DEMO_OUTPUT if arguments.demo else ""
+    if arguments.output is None:
+        return DEMO_OUTPUT if arguments.demo else ""
+    return "" if arguments.output == "-" else str(arguments.output)
 
 
 def _probe_all(
@@ -216,13 +222,18 @@ def _probe_all(
 ) -> int:
     from .follow import Follower
 
-    accepted = arguments.accept or (parse_accept(ACCEPTED) if arguments.fail else None)
+    accepted = _accepted(arguments)
     with ExitStack() as stack:
         follower = Follower(options, targets, stop, quiet=arguments.quiet, verbose=arguments.verbose, accepted=accepted)
         stack.enter_context(_warnings_through(follower.warn, verbose=arguments.verbose))
         follower.open(lambda: _open_report(arguments, targets))
         stack.enter_context(_tuned_interpreter())
         return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang, targets))
+
+
+def _accepted(arguments: argparse.Namespace) -> frozenset[int] | None:
+    """Return what --fail accepts, None where the exit status is not to tell."""
+    return arguments.accept or (parse_accept(ACCEPTED) if arguments.fail else None)
 
 
 @contextmanager
@@ -260,7 +271,8 @@ def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str, ta
     from .messages import say_in
 
     columns = choose_columns(arguments.columns, with_source=targets.several)
-    if arguments.demo or not _output(arguments) or obstacle_to_resume(columns, several=targets.several):
+    judged = _accepted(arguments) is not None
+    if arguments.demo or not _output(arguments) or obstacle_to_resume(columns, several=targets.several, judged=judged):
         return []
     command = command_to_resume(words, getattr(arguments, "headers", ()))
     name = "resume_list" if "-" in (arguments.sources or ["-"]) else "resume"

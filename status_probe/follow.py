@@ -83,7 +83,7 @@ class Follower:
         self._run = Run(self._targets, self._options, self._earlier)
         self._report = open_report()
         try:
-            for _, result in self._report.done_results() if self._report.rows_written else ():
+            for result in self._report.told_results():
                 self._count(result)
         except BaseException:
             self._report.close()

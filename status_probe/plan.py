@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .console import plain
 from .options import Options
 from .records import Target
-from .urls import InvalidURL, has_scheme, parse_url
+from .urls import InvalidURL, has_scheme, parse_url, show_host
 
 __all__ = ["Plan", "make_plan", "plan_lines"]
 
@@ -65,7 +65,7 @@ def plan_lines(plan: Plan, lang: str) -> Iterator[str]:
     for label, fact in zip(labels, facts, strict=True):
         yield f"{label}: {fact}".rstrip()
     for host, number in plan.largest:
-        yield f"  {number:>9,}  {plain(host)}"
+        yield f"  {number:>9,}  {plain(show_host(host))}"
 
 
 def _duration(seconds: float) -> str:

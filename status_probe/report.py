@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from .cells import Layout, obstacle_to_resume
+from .cells import Layout, obstacle_to_resume, tells_outcomes
 from .order import IN_ORDER, Ending, RowIndex, replace_file, rows_in_order, write_numbered
 from .outfile import ReportError, lock, refuse
 from .records import Result, Target
@@ -144,10 +144,10 @@ class Report:
         except ValueError as exc:
             raise ReportError(f'cannot go on with "{self._path}": {exc}, in the row that begins {line[:60]!r}') from exc
 
-    def done_results(self) -> Iterator[tuple[int, Result]]:
-        """Yield the number and the Result of each row there is, in input order."""
-        for number in self._index:
-            yield number, self.result(number)
+    def told_results(self) -> Iterator[Result]:
+        """Yield the Result of each row there is, in input order; none where the columns do not tell what it was."""
+        if tells_outcomes(self._layout.columns):
+            yield from map(self.result, self._index)
 
     # Writing
 
@@ -264,12 +264,13 @@ def open_report(
     *,
     sources: Iterable[str] = (),
     several: bool = False,
+    judged: bool = False,
     resume: bool = False,
 ) -> Report:
     """Open *output*, a file's name or a binary stream, and write the heading; or take up a file with *resume*.
 
     A file that exists is replaced if *ending* says so.  *sources* are the names of the lists, none of which may be
-    written over; *several* says that rows are of more than one.
+    written over; *several* says that rows are of more than one, *judged* that --fail wants to know of each row.
 
     Raises ReportError if the output cannot be used; what was there is then as it was.
     """
@@ -279,7 +280,7 @@ def open_report(
         report = Report(output, layout, closes=False)
         report.begin()
         return report
-    obstacle = obstacle_to_resume(layout.columns, several=several) if resume else ""
+    obstacle = obstacle_to_resume(layout.columns, several=several, judged=judged) if resume else ""
     if obstacle:
         raise ReportError(obstacle)
     path = Path(os.path.realpath(output))  # through a link, which is to stay one

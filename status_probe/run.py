@@ -21,7 +21,7 @@ from .repeats import Claim, Repeats
 from .session import Session
 from .tls import open_context
 from .transport import Transport
-from .urls import InvalidURL, Url, has_scheme
+from .urls import InvalidURL, Url, has_scheme, show_host
 from .workers import Finished, InFlight, Task, Workers
 
 __all__ = ["MAX_BATCH", "Pair", "Run", "open_probe"]
@@ -147,7 +147,7 @@ class Run:
     def held(self) -> list[tuple[str, float, int]]:
         """Return (host, seconds, targets) of hosts that are held back, the longest first."""
         now = time.monotonic()
-        rows = [(str(host), until - now, count) for host, until, count in self._queue.held()]
+        rows = [(show_host(str(host)), until - now, count) for host, until, count in self._queue.held()]
         return sorted(rows, key=lambda row: -row[1])
 
     @property

@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
-__all__ = ["DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact"]
+__all__ = [
+    "DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact", "show_host",
+]  # fmt: skip
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -120,6 +122,12 @@ def parse_url(text: str, default_scheme: str = "https") -> Url:
 def has_scheme(text: str) -> bool:
     """Say whether the text names a scheme itself: ``localhost:80`` and ``//host`` do not."""
     return text.startswith(("http://", "https://")) or _split_scheme(_clean(text))[0] is not None
+
+
+def show_host(host_key: str) -> str:
+    """Return a `host_key` as one writes it: an IPv6 address in brackets."""
+    host, _, port = host_key.rpartition(":")
+    return f"[{host}]:{port}" if ":" in host else host_key
 
 
 def join(base: Url, location: str) -> Url:

@@ -170,6 +170,20 @@ def test_a_numbered_file_of_another_is_kept(probe: Main, server: Server) -> None
     assert len(read_csv(Path("o.csv"))) == 3
 
 
+@pytest.mark.parametrize("columns", ["row,url", "row,url,outcome", "row,url,status"])
+def test_rows_that_do_not_tell_are_not_judged(probe: Main, server: Server, columns: str) -> None:
+    """--fail is not answered from rows without status and outcome, nor does the summary tell of them."""
+    Path("u.txt").write_text(listed(server, 200, 204))
+    words = ("u.txt", "-o", "o.csv", "--columns", columns)
+    assert probe(*words, "--fail").status == 0
+    refused = probe(*words, "--fail", "--resume")
+    assert refused.status == 2
+    assert "status and outcome" in refused.err
+    ended = probe(*words, "--resume")
+    assert ended.status == 0
+    assert "connect_error" not in ended.err
+
+
 def test_a_report_that_was_edited_is_told_by_its_row(probe: Main, server: Server) -> None:
     """Going on with what a cell was changed in says what, and where; the file stays as it is."""
     Path("u.txt").write_text(listed(server, 200, 404))

@@ -41,6 +41,12 @@ def test_the_least_time_is_what_the_limits_allow(options: dict[str, float], seco
     assert make_plan(targets(URLS), Options(**options)).least_seconds == seconds
 
 
+def test_an_ipv6_host_stands_in_brackets() -> None:
+    """As one writes it in a URL."""
+    lines = list(plan_lines(make_plan(targets(["http://[::1]:81/", "http://a/"]), Options()), "en"))
+    assert lines[6:] == ["          1  [::1]:81", "          1  a:80"]
+
+
 def test_an_empty_list_has_a_plan() -> None:
     """Nothing at all is counted as such."""
     assert list(plan_lines(make_plan([], Options()), "en")) == [

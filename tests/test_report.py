@@ -236,8 +236,8 @@ def test_what_is_done_can_be_read(tmp_path: Path) -> None:
     report.close()
     report = open_report(path, layout(), resume=True)
     report.resume(targets())
-    assert list(report.done_results()) == [
-        (number, answer(number)._replace(reason="'=é汉;")) for number in range(LINES)
+    assert list(report.told_results()) == [
+        answer(number)._replace(reason="'=é汉;") for number in range(LINES)
     ]
     assert report.result(2).row == 5
     report.close()
