@@ -7,6 +7,7 @@ import errno
 import gc
 import io
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -258,10 +259,11 @@ def _shown_output(arguments: argparse.Namespace) -> str:
     output = _output(arguments)
     if not output:
         return ""
-    path = Path(output)
-    if arguments.split_rows:
-        path = path.with_name(f"{path.stem}-1{path.suffix}")
-    return str(path.absolute())
+    if not arguments.split_rows:
+        return str(Path(output).absolute())
+    from .order import numbered
+
+    return str(numbered(Path(os.path.realpath(output)), 1))  # beside the file itself, where there is a link to it
 
 
 def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str, targets: TargetList) -> list[str]:

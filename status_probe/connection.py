@@ -207,7 +207,7 @@ class Connection:
             raise limits.exceeded(phase)
         timeout: float | None = min(limits.read, left)
         if self._watchdog:
-            if not self._watchdog.watch(self._watched, now + min(limits.read, left)):
+            if not self._watchdog.watch(self._watched, limits.deadline, limits.read):
                 raise self._timed_out(limits, phase)
             timeout = None
         if timeout != self._timeout:  # a system call

@@ -47,7 +47,9 @@ class ChainCookies:
         answer = _Answer()
         for value in set_cookie.split("\n")[-MOST_COOKIES:]:
             if len(value) <= MOST_CHARACTERS and not _CONTROLS.search(value):
-                answer.headers["Set-Cookie"] = _as_browsers_read(value, url.host)
+                cookie = _as_browsers_read(value, url)
+                if cookie:
+                    answer.headers["Set-Cookie"] = cookie
         jar = self._jars.get(_port(url))
         if jar is None:
             # Python's own policy sends what was set for a host alone to all hosts below it.
@@ -65,10 +67,12 @@ class ChainCookies:
         return (request.get_header("Cookie") or "").encode("latin-1").decode("utf-8", "surrogateescape")
 
 
-def _as_browsers_read(set_cookie: str, host: str) -> str:
+def _as_browsers_read(set_cookie: str, url: Url) -> str:
     """Return a Set-Cookie value with those attributes only that count, since the jar drops the cookie for a bad one.
 
-    Source: RFC 6265, section 5.2, and 5.3, step 5, for a host that is its own domain.
+    Nothing is left of one that is to be Secure and was not sent so.
+
+    Source: RFC 6265, section 5.2, and 5.3, step 5, for a host that is its own domain; RFC 6265bis, section 5.7, step 8.
     """
     pair, *attributes = set_cookie.split(";")
     kept: dict[str, str] = {}  # the last of a name counts
@@ -80,7 +84,9 @@ def _as_browsers_read(set_cookie: str, host: str) -> str:
             kept[name] = "" if name == "secure" else value
         elif name == "path":
             kept.pop(name, None)  # the default one, then
-    if kept.get("domain", "").strip(".").lower() == host and "." not in host:
+    if "secure" in kept and url.scheme == "http":
+        return ""
+    if kept.get("domain", "").strip(".").lower() == url.host and "." not in url.host:
         del kept["domain"]
     return "; ".join([pair, *(f"{name}={value}" if value else name for name, value in kept.items())])
 

@@ -4,6 +4,9 @@ A wait with a time limit of the ssl module's own takes two or three system calls
 interpreter's lock to another thread, which costs more than the call.  A blocking one is a single call, but knows no
 limit: SO_RCVTIMEO begins anew with each byte, so a server that drips them holds a reader for as long as it likes.
 So one thread looks after the time of all sockets, and shuts down the one that is late: whoever waits on it sees an end.
+
+A read under TLS ends with a whole record, of up to 16 KiB.  While its bytes come the server is not silent, which Linux
+tells of a socket.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import suppress
+from math import inf
+from typing import NamedTuple
 
 __all__ = ["TLSSocket", "Watchdog"]
 
@@ -36,6 +42,26 @@ class TLSSocket(ssl.SSLSocket):
         if value != self.gettimeout():
             super().settimeout(value)
 
+    def silent_for(self) -> float:
+        """Return the seconds since the last bytes came, inf where the system does not tell.
+
+        Source: linux/tcp.h, struct tcp_info, tcpi_last_data_recv in milliseconds.
+        """
+        if sys.platform == "linux":
+            with suppress(OSError):
+                info = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
+                if len(info) == 56:
+                    return int.from_bytes(info[52:], sys.byteorder) / 1000
+        return inf
+
+
+class _Wait(NamedTuple):
+    """When the time of a wait is over, on the monotonic clock."""
+
+    end: float  # for what is known so far
+    until: float  # at the latest
+    silence: float  # seconds without a byte
+
 
 class Watchdog:
     """Watches sockets, for all threads of a run; its own thread lives while there are any.
@@ -45,11 +71,13 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards all that follows, and is_late of the sockets
-        self._ends: dict[TLSSocket, float] = {}  # on the monotonic clock
+        self._waits: dict[TLSSocket, _Wait] = {}
         self._is_running = False
 
-    def watch(self, sock: TLSSocket, until: float) -> bool:
-        """Shut *sock* down at *until* (monotonic), unless told otherwise by then; return False if that was done before.
+    def watch(self, sock: TLSSocket, until: float, silence: float = inf) -> bool:
+        """Shut *sock* down at *until* (monotonic), or when it was silent for so many seconds, unless told otherwise.
+
+        Return False if that was done before.
 
         Raises OSError (EAGAIN) where this machine has no thread left to do it.
         """
@@ -57,13 +85,13 @@ class Watchdog:
             if not sock.is_late:
                 if not self._is_running:
                     self._start()
-                self._ends[sock] = until
+                self._waits[sock] = _Wait(min(until, time.monotonic() + silence), until, silence)
             return not sock.is_late
 
     def release(self, sock: TLSSocket) -> None:
         """Watch *sock* no longer."""
         with self._lock:
-            self._ends.pop(sock, None)
+            self._waits.pop(sock, None)
 
     def _start(self) -> None:
         try:
@@ -80,10 +108,14 @@ class Watchdog:
         """Shut down what is late, and return for how long to sleep, None where nothing is left to watch."""
         with self._lock:
             now = time.monotonic()
-            for sock in [sock for sock, end in self._ends.items() if end <= now]:
-                del self._ends[sock]
+            for sock, wait in [(sock, wait) for sock, wait in self._waits.items() if wait.end <= now]:
+                end = min(wait.until, now - sock.silent_for() + wait.silence) if wait.end < wait.until else now
+                if end > now:
+                    self._waits[sock] = wait._replace(end=end)
+                    continue
+                del self._waits[sock]
                 sock.is_late = True
                 with suppress(OSError):  # the server was faster
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket's own would go on in plain text
-            self._is_running = bool(self._ends)
-            return min(TICK_SECONDS, min(self._ends.values()) - now) if self._ends else None
+            self._is_running = bool(self._waits)
+            return min(TICK_SECONDS, min(self._waits.values()).end - now) if self._waits else None

@@ -162,6 +162,14 @@ def test_a_host_may_be_its_own_domain(domain):
         assert ask_one(server.url(host="localhost"), hosts={"localhost": ["127.0.0.1"]}).status == 410
 
 
+def test_a_secure_cookie_is_not_taken_over_http():
+    """Nor by browsers: what was sent in the clear is not for https."""
+    cookies = [("Set-Cookie", "a=1; Secure"), ("Set-Cookie", "b=2")]
+    with Server({"/": redirect("/end", headers=cookies), "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        assert server.log[1].header("Cookie") == "b=2"
+
+
 def test_cookies_are_bounded():
     """Of thousands of one answer the last come back, as from a browser; a huge one does not."""
     cookies = [("Set-Cookie", f"c{number}=1") for number in range(2000)] + [("Set-Cookie", "huge=" + "x" * 5000)]

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +19,8 @@ from status_probe.tls import open_context
 from status_probe.watchdog import TLSSocket, Watchdog
 from tests.asking import ask, ask_one, within
 from tests.command import wait_for
-from tests.server import Server, answer, drip, hang, server_context
+from tests.connection import Connection
+from tests.server import Server, Step, answer, drip, hang, server_context
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the ssl module keeps the time there")
 
@@ -60,6 +61,42 @@ def test_a_wait_ends_when_its_time_is_over():
         assert sock.is_late
         assert not dog.watch(sock, time.monotonic() + 60)
         dog.release(sock)
+
+
+def one_record(payload: bytes, every: float, size: int) -> Step:
+    """As *on_connect*: shake hands, read a request, and send *payload* as one TLS record in pieces."""
+
+    def run(connection: Connection) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server_context().wrap_bio(incoming, outgoing, server_side=True)
+        request = b""
+        while not request:
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                connection.send(outgoing.read())
+                request = tls.read()
+            connection.send(outgoing.read())
+            if not request:
+                incoming.write(connection.receive())
+        tls.write(payload)
+        drip(outgoing.read(), every, size).run(connection)
+
+    return Step(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when the last byte came")
+def test_a_record_that_comes_slowly_is_no_silence():
+    """The read timeout counts from the last byte, as without TLS, though a read ends with the whole record."""
+    payload = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nX: " + b"x" * 400 + b"\r\n\r\n"
+    with Server(answer(200), on_connect=one_record(payload, 0.1, 50)) as server, within(2.0, 0.8):
+        row = ask_one(server.url(scheme="https"), read_timeout=0.4, max_time=5.0)
+    assert row.status == 410
+    with Server(answer(200), on_connect=one_record(payload, 0.1, 1)) as server, within(1.5, 1.0):
+        row = ask_one(server.url(scheme="https"), read_timeout=0.4, max_time=1.0)
+    assert row.outcome is Outcome.DEADLINE_EXCEEDED
+    with Server(answer(200), on_connect=one_record(payload, 0.6, 200)) as server, within(1.2, 0.4):
+        row = ask_one(server.url(scheme="https"), read_timeout=0.4, max_time=5.0)
+    assert row.outcome is Outcome.READ_TIMEOUT
 
 
 def test_only_what_is_late_is_ended():
