@@ -87,7 +87,7 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
 
     Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
     """
-    number, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)  # nobody else's file
+    number, name = tempfile.mkstemp(prefix=f"{path.stem[:99]}.", suffix=".tmp", dir=path.parent)  # nobody else's file
     beside = Path(name)
     try:
         with os.fdopen(number, "wb") as file:

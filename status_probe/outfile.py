@@ -70,7 +70,7 @@ def _refuse_numbered(path: Path, sources: Sequence[str]) -> None:
     """Raise ReportError if one of *sources* has the name of a numbered file, which may be replaced or removed."""
     name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}")
     for source in sources:
-        listed = Path(os.path.realpath(source))
+        listed = Path(os.path.realpath(source.replace("\0", "")))
         if name.fullmatch(listed.name) and listed.parent == path.parent and listed.exists():
             raise ReportError(f'"{listed}" is the list itself; name another file')
 
