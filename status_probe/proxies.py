@@ -90,10 +90,10 @@ class ProxyRules:
 
         Raises ValueError if one of them is not valid.
         """
-        from urllib.request import getproxies
+        from urllib.request import getproxies, getproxies_environment
 
         found = getproxies()
-        bypass = found.pop("no", "") or windows_exceptions()
+        bypass = found.pop("no", "") if getproxies_environment() else windows_exceptions()
         proxies = {scheme: parse_proxy(found[scheme]) for scheme in ("http", "https", "all") if found.get(scheme)}
         return cls(proxies, bypass)
 

@@ -205,8 +205,9 @@ class Run:
                     self._repeats.preload(self._key(target.url, url), known)
             else:
                 kept = url if self._queue.qsize() < PARSED else None  # or it is parsed again when asked
-                if url.host_key != host:  # else one text for all, of which 100,000 may be held where a list is sorted
-                    host = url.host_key
+                place = url.host_key
+                if place != host:  # else one text for all, of which 100,000 may be held where a list is sorted
+                    host = place
                 task = Task(target, host, self._key(target.url, url), kept)
                 claim = self._repeats.claim(target, task.key) if self._repeats else Claim.ASK
                 if claim is Claim.ASK:

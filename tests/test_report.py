@@ -403,7 +403,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     for number in (1, 2, 30):
         list_file = list_file.rename(numbered(there, number))
         with pytest.raises(ReportError, match="list itself"):
-            open_report(there, layout(), Ending(overwrite=True, split_rows=5), sources=["no\0name", "-", str(list_file)])
+            open_report(there, layout(), Ending(overwrite=True, split_rows=5), sources=[*sources, str(list_file)])
     assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
     locked.chmod(0o644)
 

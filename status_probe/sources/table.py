@@ -24,7 +24,7 @@ __all__ = ["Table"]
 RECORD_LIMIT = 1_048_576  # characters; a cell of a spreadsheet holds 32,767
 FIELD_LIMIT = 4 * RECORD_LIMIT  # what csv may meet: a record just within the limit, and one more line of it
 CELL_LIMIT = 40_000  # characters kept of an own cell: more than a spreadsheet's, so that the report still marks the cut
-HEADING_LINES = 100  # of one heading at most: whoever forgot to close a quotation mark has no more
+HEADING_LIMIT = 65_536  # characters of one heading; beyond it a quotation mark was not closed
 SAMPLE_RECORDS = 20  # looked at to find the column that holds URLs
 
 URL_HEADINGS = ("url", "link", "address", "website")  # in order of preference
@@ -84,9 +84,9 @@ class Table:
     def _first_record(self) -> str:
         """Return the lines of the heading, which may have some within quotation marks."""
         text = ""
-        for line in islice(self._lines(), HEADING_LINES):
+        for line in self._lines():
             text += line + "\n"
-            if text.count('"') % 2 == 0:
+            if text.count('"') % 2 == 0 or len(text) > HEADING_LIMIT:
                 break
         return text
 
