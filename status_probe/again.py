@@ -36,8 +36,7 @@ def quoted_for_windows(word: str) -> str:
 
     if re.fullmatch(r"[\w.:/\\=+-]+", word):
         return word
-    quoted = list2cmdline([word])
-    return quoted if quoted.startswith('"') else f'"{quoted}"'
+    return '"' + list2cmdline([" " + word])[2:]  # the blank, for which it takes quotation marks, is left out again
 
 
 def _program(script: Path) -> list[str]:

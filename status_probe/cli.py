@@ -191,7 +191,8 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     layout = Layout(
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
-    ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite or output == DEMO_OUTPUT)
+    may_overwrite = arguments.overwrite or (arguments.demo and arguments.output is None)
+    ending = Ending(arguments.as_completed, arguments.split_rows, may_overwrite)
     if not output:
         return open_report(_standard_output().buffer, layout, ending)
     report = open_report(

@@ -81,7 +81,7 @@ def _as_browsers_read(set_cookie: str, url: Url) -> str:
         name = name.lower()
         counts = _COUNTS.get(name)
         if counts and counts(value):
-            kept[name] = "" if name == "secure" else value
+            kept[name] = {"secure": "", "max-age": value[:12]}.get(name, value)  # the jar computes with floats
         elif name == "path":
             kept.pop(name, None)  # the default one, then
     if "secure" in kept and url.scheme == "http":

@@ -276,7 +276,8 @@ def _why_not_written(error: OSError) -> str:
     # a pipe without a reader is EINVAL on Windows
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return ""
-    return f"cannot write: {(error.strerror or str(error)).lower()}"
+    name = f'"{error.filename}": ' if isinstance(error, FileExistsError) else ""
+    return f"cannot write: {name}{(error.strerror or str(error)).lower()}"
 
 
 def _host(result: Result) -> str:

@@ -216,6 +216,7 @@ class _Helpers:
         self._calls: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()  # guards all; notified of a call, and of the end
         self._threads = 0  # alive
+        self._is_short = False  # whether one that was needed could not be started
         self._waiting = 0  # of these, in wait(), also if notified already
         self._closed = False
 
@@ -234,7 +235,7 @@ class _Helpers:
     def are_all_busy(self) -> bool:
         """Whether what is submitted now waits until a call has ended."""
         with self._changed:
-            return self._threads >= self._limit and not self._waiting
+            return (self._threads >= self._limit or self._is_short) and not self._waiting
 
     def close(self) -> None:
         """End the idle threads now, the others when they become idle."""
@@ -246,9 +247,11 @@ class _Helpers:
         try:
             threading.Thread(target=self._serve, name="name look-up", daemon=True).start()
         except RuntimeError as error:  # out of threads; those there are will come to it
+            self._is_short = True
             if not self._threads:
                 raise OSError(errno.EAGAIN, "no thread can be started for a name look-up") from error
         else:
+            self._is_short = False
             self._threads += 1
 
     def _serve(self) -> None:

@@ -24,6 +24,7 @@ _CHOICES = {
     "default_scheme": ("auto", "https", "http"),
     "lang": ("en", "zh"),
 }
+_SINGLE = frozenset({"authorization", "content-type", "host", "proxy-authorization", "referer"})  # fields of one value
 _MOST = 10_000_000  # seconds, for one: above it no lock can wait
 _WHOLE = {"workers": (1, 1000), "per_host": (1, _MOST), "max_redirects": (0, _MOST), "retries": (0, _MOST)}
 _FROM_ZERO = ("delay", "retry_wait", "max_retry_wait")
@@ -71,7 +72,7 @@ class Options:
         for name, (least, most) in _WHOLE.items():
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most):
-                raise self._refused(name, f"{least:,} to {most:,}")
+                raise self._refused(name, f"a whole number from {least:,} to {most:,}")
         for name in _FROM_ZERO:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value <= _MOST):
@@ -104,16 +105,20 @@ class Options:
     def own_fields(self) -> dict[str, str]:
         """Return the user's own header fields, for the origin of the listed URL only.
 
-        Values of one name are joined.  Source: RFC 9110, section 5.3, and RFC 6265, section 4.2.1, for Cookie.
+        Values of one name are joined, where it may have several; else the last counts.
+
+        Source: RFC 9110, section 5.3, and RFC 6265, section 4.2.1, for Cookie.
         """
         fields: dict[str, str] = {}
         for name, value in self.headers:
             if not (isinstance(name, str) and isinstance(value, str)):
-                raise ValueError(f"--header: {name!r}: {value!r}, expected texts")
+                raise ValueError(f"--header: {name!r} has a {type(value).__name__}, expected text")
             header_line(name, value)
             same = next((known for known in fields if known.lower() == name.lower()), None)
-            if same is not None:
+            if same is not None and same.lower() not in _SINGLE:
                 fields[same] += ("; " if same.lower() == "cookie" else ", ") + value
+            elif same is not None:
+                fields[same] = value
             elif name.lower() != "user-agent":
                 fields[name] = value
         return fields

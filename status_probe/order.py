@@ -87,7 +87,7 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
 
     Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
     """
-    number, name = tempfile.mkstemp(prefix=f"{path.stem[:99]}.", suffix=".tmp", dir=path.parent)  # nobody else's file
+    number, name = tempfile.mkstemp(prefix="status-probe.", suffix=".tmp", dir=path.parent)  # nobody else's file
     beside = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
@@ -124,7 +124,7 @@ def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: En
         if exists and not (ending.overwrite or (ending.resumed and _begins_with(part, heading))):
             if first is None:
                 break
-            raise FileExistsError(errno.EEXIST, f'"{part}" exists', str(part))
+            raise FileExistsError(errno.EEXIST, "it exists", str(part))
         if first is not None:
             block = chain([heading, first], islice(rows, ending.split_rows - 1))
             replace_file(part, block, like=path, replace=ending.replace)

@@ -68,11 +68,10 @@ def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool
 
 def _refuse_numbered(path: Path, sources: Sequence[str]) -> None:
     """Raise ReportError if one of *sources* has the name of a numbered file, which may be replaced or removed."""
-    name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}")
-    for source in sources:
-        listed = Path(os.path.realpath(source.replace("\0", "")))
-        if name.fullmatch(listed.name) and listed.parent == path.parent and listed.exists():
-            raise ReportError(f'"{listed}" is the list itself; name another file')
+    name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}", re.IGNORECASE)
+    for place in path.parent.iterdir():
+        if name.fullmatch(place.name) and any(_same(place, source) for source in sources):
+            raise ReportError(f'"{place}" is the list itself; name another file')
 
 
 def _same(path: Path, source: str) -> bool:

@@ -125,6 +125,8 @@ class Probe:
             return Chain("GET", chain.start)
         if chain.start.scheme == "http" or chain.asked > 1 or not _cannot_do_tls(chain):
             return None
+        if time.monotonic() >= watch.limits.deadline:
+            return None
         if self._options.default_scheme != "auto" or has_scheme(text):
             return None
         return Chain(self._method, parse_url(text, "http"))

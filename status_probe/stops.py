@@ -90,9 +90,10 @@ class Stop:
             raise
 
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self._for_good and not self.asked:
-            _thread.start_new_thread(self._end_what_is_stuck, ())  # threading's locks may be held by whom this breaks
-        self.asked = True
+        is_first, self.asked = not self.asked, True
+        if self._for_good and is_first:
+            with contextlib.suppress(RuntimeError):  # out of threads
+                _thread.start_new_thread(self._end_what_is_stuck, ())  # whom this breaks may hold threading's locks
         if self._raises:
             self._raises, self._has_raised = False, True
             raise Interrupted

@@ -69,29 +69,32 @@ def connect_through(
             f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s", "unreachable"
         ) from error
     if url.scheme == "https":
-        _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits._replace(deadline=until))
+        _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits, until)
     return sock, ip
 
 
-def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limits) -> None:
-    """Have an HTTP proxy connect to *url*'s host (RFC 9110, section 9.3.6)."""
+def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limits, until: float) -> None:
+    """Have an HTTP proxy connect to *url*'s host before *until* (RFC 9110, section 9.3.6)."""
+    soon = limits._replace(deadline=until)
     host = f"[{url.host}]" if ":" in url.host else url.host
     lines = [f"CONNECT {host}:{url.port} HTTP/1.1", f"Host: {host}:{url.port}"]
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     try:
-        connection.send("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"), limits)
-        reader, head = read_head(connection, limits)
+        connection.send("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"), soon)
+        reader, head = read_head(connection, soon)
         if head.status == 407:
             raise ProxyFailed("the proxy wants a user name and a password (407)")
         if not 200 <= head.status < 300:
-            raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip(), "refused")
+            cause = "refused" if head.status >= 500 else ""  # of 403 and the like the proxy would tell http too
+            raise ProxyFailed(f"the proxy refused to connect: {head.status} {head.reason}".rstrip(), cause)
         if not head.whole:
             raise ProxyFailed("the proxy sent no valid answer to CONNECT")
         if reader.rest:
             raise ProxyFailed("the proxy sent something of its own into the tunnel")
     except BaseException as error:
         connection.close()
+        _raise_if_exceeded(limits)
         if isinstance(error, ProtocolError):
             raise ProxyFailed("the proxy sent no valid answer to CONNECT") from error
         if isinstance(error, ConnectionLost | requests.Timeout):
@@ -110,6 +113,7 @@ def _through_socks(
         host = (usable or [found[0].ip])[0]  # socks4 carries IPv4 only
     limits.phase.name = CONNECTING
     failure: OSError | None = None
+    cause = "refused"
     for address in addresses:
         tunnel = _open_socks(address, proxy, until)
         try:
@@ -117,14 +121,23 @@ def _through_socks(
         except OSError as error:  # socks.ProxyError is one
             tunnel.close()
             failure = error
-            if type(error).__name__ == "ProxyConnectionError":
+            cause = {"ProxyConnectionError": "unreachable", "GeneralProxyError": "unanswered"}.get(
+                type(error).__name__, "refused"
+            )
+            if cause == "unreachable":
                 continue
             break
         return tunnel, address.ip
+    _raise_if_exceeded(limits)
     if time.monotonic() >= until:
         said = f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
         raise ProxyFailed(said, "unreachable") from failure
-    raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", "refused") from failure
+    raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", cause) from failure
+
+
+def _raise_if_exceeded(limits: Limits) -> None:
+    if time.monotonic() >= limits.deadline - 0.001:
+        raise limits.exceeded(CONNECTING)
 
 
 def _open_socks(address: Address, proxy: Proxy, until: float) -> Any:

@@ -148,6 +148,11 @@ def test_the_list_on_standard_input_is_not_written_over(server: Server, tmp_path
         assert ended.status == 2
         assert "is the list itself" in ended.err
     assert path.read_text() == listed(server, 200, 404)
+    path = path.rename(tmp_path / "u-2.txt")
+    with path.open("rb") as stdin:
+        ended = run_command("-", "-o", "u.txt", "--overwrite", "--split-rows", "1", cwd=tmp_path, stdin=stdin)
+    assert "is the list itself" in ended.err
+    assert path.read_text() == listed(server, 200, 404)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its pipes have no name in a folder")
@@ -164,7 +169,7 @@ def test_a_numbered_file_of_another_is_kept(probe: Main, server: Server) -> None
     Path("o-2.csv").write_text("mine")
     ended = probe("u.txt", "-o", "o.csv", "--split-rows", "2")
     assert ended.status == 3
-    assert 'o-2.csv" exists' in ended.err
+    assert 'o-2.csv": it exists' in ended.err
     assert "--resume" in ended.err
     assert Path("o-2.csv").read_text() == "mine"
     assert len(read_csv(Path("o.csv"))) == 3

@@ -347,6 +347,25 @@ def test_short_of_threads_those_there_do_the_work(
     assert outcome_of(resolver, "b.test") == ["192.0.2.1"]
 
 
+def test_short_of_threads_no_name_server_is_blamed(
+    open_resolver: Open, server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look-up that could not begin beside one that hangs is this machine's fault, whatever max_lookups says."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = open_resolver()
+    server.open.clear()
+    outcome_of(resolver, "a.test", 0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        failure = outcome_of(resolver, "b.test", 0.01)
+    assert isinstance(failure, OSError)
+    assert failure.errno == errno.ENOBUFS
+    server.open.set()
+
+
 def test_close_ends_idle_helpers_at_once(open_resolver: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of a run is left when it is over."""
     monkeypatch.setattr(names, "IDLE_SECONDS", 1000.0)

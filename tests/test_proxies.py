@@ -84,7 +84,23 @@ def test_a_dead_proxy_is_a_proxy_error(url):
         assert "secret" not in repr(row)
 
 
-@pytest.mark.parametrize("refusal", [answer(502), answer(403), close()])
+def test_a_proxy_that_forbids_is_not_asked_by_http():
+    """What it would answer there is its own page, not the site's."""
+    with Server(answer(403)) as proxy:
+        row = ask_one("a.test", proxy=proxy.url())
+    assert (row.status, row.outcome) == (None, Outcome.PROXY_ERROR)
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5h"])
+def test_time_that_runs_out_at_a_proxy_is_told_as_such(kind):
+    """Max-time holds for a line without a scheme too, and the row names it."""
+    with Server(hang()) as proxy, within(1.0):
+        row = ask_one("a.test", proxy=f"{kind}://127.0.0.1:{proxy.port}", max_time=0.5, connect_timeout=5.0)
+    assert row.outcome is Outcome.DEADLINE_EXCEEDED
+    assert row.error == "the time of 0.5 s ran out while connecting"
+
+
+@pytest.mark.parametrize("refusal", [answer(502), answer(503), close()])
 def test_a_tunnel_that_is_refused_leaves_http(refusal):
     """A line without a scheme, of a site that has no https, is asked by http through a proxy as without one."""
     with Server(lambda request: refusal if request.method == "CONNECT" else answer(410)) as proxy:

@@ -124,6 +124,15 @@ def test_where_the_file_cannot_be_replaced_it_stays(tmp_path: Path) -> None:
     assert other.read_text() == "somebody's"
 
 
+def test_a_name_as_long_as_may_be_is_put_in_order(tmp_path: Path) -> None:
+    """The file that is written beside it has a short one."""
+    path = tmp_path / ("网" * 83 + ".csv")
+    report = open_report(path, layout())
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    assert path.read_bytes() == unbroken(layout())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions and links as POSIX has them")
 def test_permissions_and_links_outlast_the_ordering(tmp_path: Path) -> None:
     """A file that is replaced keeps its mode, and a link to it stays a link."""

@@ -262,7 +262,7 @@ def test_the_line_to_go_on_keeps_secrets(monkeypatch: pytest.MonkeyPatch) -> Non
     ("urls.txt", "urls.txt"),
     (r"C:\lists\urls.txt", r"C:\lists\urls.txt"),
     ("https://a/?x=1&y=2%20", '"https://a/?x=1&y=2%20"'),
-    ("my list.txt", '"my list.txt"'),
+    ("my list.txt", '"my list.txt"'), ("C:\\a&b\\", r'"C:\a&b\\"'),
     ("X: ***", '"X: ***"'),
     ('a"b', r'"a\"b"'),
     ("", '""'),
@@ -287,6 +287,25 @@ def test_a_reader_that_has_left_is_seen() -> None:
             has_left = reader_watch(lost)
         assert not has_left()  # POLLNVAL, as macOS says of a terminal
     assert not reader_watch(None)()
+
+
+def test_a_signal_is_heard_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of threads the run is stopped all the same."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with Stop(for_good=True) as stop:
+            stop.only_note()
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.asked
+    finally:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_first_signal_raises_and_later_ones_are_noted() -> None:
