@@ -31,6 +31,7 @@ MAX_HELD = 110_000  # tasks; so a list sorted by host still shows many hosts at 
 # twice what workers take in the 50 ms that the feeder may have to wait for the interpreter's lock.
 AHEAD, AHEAD_A_WORKER, HOSTS_A_WORKER = 1000, 4, 2
 PARSED = 10_000  # tasks that wait may keep what their text was parsed to; 110,000 of these would be 22 MB
+SHARED_HOSTS = 10_000  # names of hosts that tasks share; beyond it they begin to be shared anew
 LONGEST_GAP = 2.0  # seconds between requests to a host that goes on complaining; its Retry-After may ask for more
 MAX_BATCH = 1000  # rows
 POLL_SECONDS = 0.2  # on Windows a blocked wait cannot be interrupted before 3.14
@@ -190,7 +191,7 @@ class Run:
 
     def _tasks(self) -> Iterator[Task | Finished]:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
-        host = ""
+        hosts: dict[str, str] = {}  # one text for all tasks of a host: 100,000 may be held, and it is looked up faster
         for target in self._targets:
             known = self._earlier(target) if self._earlier else None
             try:
@@ -205,10 +206,10 @@ class Run:
                     self._repeats.preload(self._key(target.url, url), known)
             else:
                 kept = url if self._queue.qsize() < PARSED else None  # or it is parsed again when asked
+                if len(hosts) > SHARED_HOSTS:
+                    hosts.clear()
                 place = url.host_key
-                if place != host:  # else one text for all, of which 100,000 may be held where a list is sorted
-                    host = place
-                task = Task(target, host, self._key(target.url, url), kept)
+                task = Task(target, hosts.setdefault(place, place), self._key(target.url, url), kept)
                 claim = self._repeats.claim(target, task.key) if self._repeats else Claim.ASK
                 if claim is Claim.ASK:
                     yield task
