@@ -6,11 +6,9 @@ import argparse
 import errno
 import gc
 import io
-import logging
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
@@ -70,6 +68,8 @@ def _guarded(words: list[str], stop: Stop) -> int:
         return _tell(str(error), EXIT_INCOMPLETE)
     except Exception as error:
         if not {"-v", "--verbose"}.isdisjoint(words):
+            import traceback
+
             traceback.print_exc()
         return _tell(f"a fault of status-probe: {type(error).__name__}: {error}", EXIT_INCOMPLETE)
 
@@ -223,11 +223,12 @@ def _probe_all(
     arguments: argparse.Namespace, words: list[str], options: Options, targets: TargetList, stop: Stop
 ) -> int:
     from .follow import Follower
+    from .warned import warnings_through
 
     accepted = _accepted(arguments)
     with ExitStack() as stack:
         follower = Follower(options, targets, stop, quiet=arguments.quiet, verbose=arguments.verbose, accepted=accepted)
-        stack.enter_context(_warnings_through(follower.warn, verbose=arguments.verbose))
+        stack.enter_context(warnings_through(follower.warn, verbose=arguments.verbose))
         follower.open(lambda: _open_report(arguments, targets))
         stack.enter_context(_tuned_interpreter())
         return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang, targets))
@@ -281,31 +282,3 @@ def _how_to_go_on(arguments: argparse.Namespace, words: list[str], lang: str, ta
     name = "resume_list" if "-" in (arguments.sources or ["-"]) else "resume"
     lines = [say_in(lang, name, command=command)]
     return [*lines, say_in(lang, "secrets")] if "***" in command else lines
-
-
-@contextmanager
-def _warnings_through(warn: Callable[[str], object], *, verbose: bool) -> Iterator[None]:
-    """Show what the rooms log, as lines of ours; a traceback is for --verbose."""
-    logger = logging.getLogger("status_probe")
-    handler = _LineHandler(warn, verbose=verbose)
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
-
-
-class _LineHandler(logging.Handler):
-    def __init__(self, warn: Callable[[str], object], *, verbose: bool) -> None:
-        super().__init__(logging.WARNING)
-        self._warn = warn
-        self._verbose = verbose
-
-    def emit(self, record: logging.LogRecord) -> None:
-        lines = [record.getMessage()]
-        if self._verbose and record.exc_info:
-            lines += logging.Formatter().formatException(record.exc_info).splitlines()
-        for line in lines:
-            self._warn(line)
