@@ -549,6 +549,14 @@ def test_the_encoding_is_found_wherever_a_piece_ends(encoding: str, place: int) 
         assert [target.url for target in targets] == [text]
 
 
+@pytest.mark.parametrize("name", ["list.txt", "list.csv"])
+def test_what_is_held_back_to_the_end_is_escaped_too(write: Write, name: str) -> None:
+    """A NUL beside the first byte that is not ASCII, at the very end, is none in the row."""
+    content = b"url\nhttp://a/\0\xe9" if name.endswith("csv") else b"http://a/\0\xe9"
+    with TargetList([write(name, content)]) as targets:
+        assert [target.url for target in targets] == ["http://a/%00%E9"]
+
+
 class InPieces(io.RawIOBase):
     """A stream of which each read gives a piece."""
 

@@ -193,7 +193,7 @@ def _texts(chunks: Iterator[bytes], encoding: str | None) -> Iterator[str]:
     yield newlines.decode(head).removeprefix("\ufeff").replace("\0", "%00")
     for chunk in chunks:
         yield newlines.decode(chunk).replace("\0", "%00")
-    yield newlines.decode(b"", final=True)
+    yield newlines.decode(b"", final=True).replace("\0", "%00")  # what it has held back
 
 
 def _head(chunks: Iterable[bytes]) -> bytes:
