@@ -91,13 +91,18 @@ class Limits(NamedTuple):
     deadline: float  # on the monotonic clock
     phase: Phase  # kept up to date for whoever wants to know
 
+    @property
+    def are_over(self) -> bool:
+        """Whether the deadline has passed, or is about to: a wait may end a moment before it."""
+        return time.monotonic() >= self.deadline - 0.001
+
     def exceeded(self, phase: str) -> DeadlineExceeded:
         """Return the exception for a deadline that passed in *phase*."""
         return DeadlineExceeded(f"the time of {self.total:g} s ran out while {phase}")
 
     def connect_timed_out(self, phase: str) -> requests.Timeout:
         """Return the exception for a connect budget that ran out in *phase*: the deadline's, if that came first."""
-        if time.monotonic() >= self.deadline - 0.001:
+        if self.are_over:
             return self.exceeded(phase)
         return ConnectTimedOut(f"no connection within {self.connect:g} s: time ran out while {phase}")
 
@@ -255,7 +260,7 @@ class Connection:
         self._timeout = -1.0
 
     def _timed_out(self, limits: Limits, phase: str) -> requests.Timeout:
-        if time.monotonic() >= limits.deadline - 0.001:
+        if limits.are_over:
             return limits.exceeded(phase)
         return ReadTimedOut(f"the server was silent for {limits.read:g} s while {phase}")
 

@@ -23,7 +23,7 @@ from .records import Result, Target
 from .report import SHEET_ROWS, Report
 from .run import MAX_BATCH, Pair, Run
 from .sources import SourceError, TargetList
-from .stops import Stop, reader_watch
+from .stops import EXIT_INTERRUPTED, Stop, reader_watch
 from .summary import print_summary
 from .tally import Tally
 from .urls import InvalidURL, parse_url, redact
@@ -242,8 +242,8 @@ class Follower:
             return _why_not_written(error)
         if refused is not None:
             why = (refused.strerror or str(refused)).lower()
-            name = "unordered_open" if isinstance(refused, PermissionError) else "unordered"
-            self._show(say_in(self._lang, name, why=why))
+            question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""
+            self._show(say_in(self._lang, "unordered", why=why) + question)
         return ""
 
     def _tell_what_was_asked(self) -> None:
@@ -261,7 +261,7 @@ class Follower:
             console.say(sys.stderr, say_in(self._lang, "interrupted", rows=self._report.rows_written))
         for line in to_go_on():
             console.say(sys.stderr, console.plain(line))
-        return 3 if fault else 130
+        return 3 if fault else EXIT_INTERRUPTED
 
 
 class _NotWritten(Exception):  # noqa: N818

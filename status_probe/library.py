@@ -73,13 +73,13 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
     check_names(given)
     headers = given.pop("headers", ())
     try:
-        pairs = [(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+        pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
     except (TypeError, ValueError):
         kind = type(headers).__name__  # not what it holds, which may be secret
         raise ValueError(f"headers: a {kind}, expected a mapping, or pairs of name and value") from None
     if isinstance(urls, (str, bytes)):
         raise TypeError("urls is one text, expected an iterable of them")
-    return _results(Run(_targets(urls), Options(headers=tuple(pairs), **given)))
+    return _results(Run(_targets(urls), Options(headers=pairs, **given)))
 
 
 def _targets(urls: Iterable[str]) -> Iterator[Target]:

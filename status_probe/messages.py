@@ -16,10 +16,7 @@ _MESSAGES = {
         "the rows stay in order of completion: the file could not be replaced ({why})",
         "未能替换结果文件（{why}），各行保持完成时的顺序",
     ),
-    "unordered_open": (
-        "the rows stay in order of completion: the file could not be replaced ({why}); is it open elsewhere?",
-        "未能替换结果文件（{why}），各行保持完成时的顺序；文件是否正被其他程序打开？",
-    ),
+    "open_elsewhere": ("; is it open elsewhere?", "；文件是否正被其他程序打开？"),
     "sheet": (
         "more than {limit:,} rows: a spreadsheet will not show them all; --split-rows N writes several files",
         "结果超过 {limit:,} 行，电子表格无法全部显示；可用 --split-rows N 分成多个文件",

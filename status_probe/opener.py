@@ -129,6 +129,6 @@ class Opener:
         try:
             return self._resolver.resolve(host, port, left)
         except NameFailure as failure:
-            if failure.timed_out and time.monotonic() >= limits.deadline - 0.001:
+            if failure.timed_out and limits.are_over:
                 raise limits.exceeded(LOOK_UP) from failure
             raise

@@ -115,12 +115,12 @@ class Options:
                 raise ValueError(f"--header: {name!r} has a {type(value).__name__}, expected text")
             header_line(name, value)
             same = next((known for known in fields if known.lower() == name.lower()), None)
-            if same is not None and same.lower() not in _SINGLE:
+            if name.lower() == "user-agent":
+                continue
+            if same is None or same.lower() in _SINGLE:
+                fields[same or name] = value
+            else:
                 fields[same] += ("; " if same.lower() == "cookie" else ", ") + value
-            elif same is not None:
-                fields[same] = value
-            elif name.lower() != "user-agent":
-                fields[name] = value
         return fields
 
     def proxy_rules(self) -> ProxyRules:

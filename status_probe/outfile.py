@@ -58,8 +58,7 @@ def lock(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool) -> None:
-    if any(_same(path, source) for source in sources):
-        raise ReportError(f'"{path}" is the list itself; name another file')
+    _refuse_list(path, sources)
     if not path.stat().st_mode & 0o222:  # asked of the mode, since root could write to it
         raise ReportError(f'"{path}" is read-only')
     if path.is_file() and not may_be_written:
@@ -70,8 +69,13 @@ def _refuse_numbered(path: Path, sources: Sequence[str]) -> None:
     """Raise ReportError if one of *sources* has the name of a numbered file, which may be replaced or removed."""
     name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}", re.IGNORECASE)
     for place in path.parent.iterdir():
-        if name.fullmatch(place.name) and any(_same(place, source) for source in sources):
-            raise ReportError(f'"{place}" is the list itself; name another file')
+        if name.fullmatch(place.name):
+            _refuse_list(place, sources)
+
+
+def _refuse_list(path: Path, sources: Sequence[str]) -> None:
+    if any(_same(path, source) for source in sources):
+        raise ReportError(f'"{path}" is the list itself; name another file')
 
 
 def _same(path: Path, source: str) -> bool:
@@ -79,5 +83,5 @@ def _same(path: Path, source: str) -> bool:
         if source == "-":
             return path.is_file() and os.path.samestat(path.stat(), os.fstat(0))
         return path.samefile(source)
-    except (OSError, ValueError):  # a URL, standard input, a list that is not there
+    except (OSError, ValueError):  # a URL, a list that is not there, a standard input that is closed
         return False

@@ -115,17 +115,17 @@ class Probe:
     def _other_way(self, chain: Chain, text: str, watch: Stopwatch) -> Chain | None:
         """Return a chain that may do better than *chain* did, None where there is none.
 
-        That is GET where HEAD did not settle it, within the same time; and http where https cannot be connected to,
+        That is, within the same time, GET where HEAD did not settle it; and http where https cannot be connected to,
         for *text* without a scheme.
         """
         if chain.failure is None and (self._options.method != "auto" or (chain.status or 0) < 400):
             return None  # mostly
+        if time.monotonic() >= watch.limits.deadline:
+            return None
         may_try_get = self._options.method == "auto" and chain.method == "HEAD"
-        if may_try_get and chain.outcome not in _METHOD_MATTERS_NOT and time.monotonic() < watch.limits.deadline:
+        if may_try_get and chain.outcome not in _METHOD_MATTERS_NOT:
             return Chain("GET", chain.start)
         if chain.start.scheme == "http" or chain.asked > 1 or not _cannot_do_tls(chain):
-            return None
-        if time.monotonic() >= watch.limits.deadline:
             return None
         if self._options.default_scheme != "auto" or has_scheme(text):
             return None

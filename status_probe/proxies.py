@@ -36,6 +36,11 @@ class Proxy(NamedTuple):
         return self.scheme.startswith("socks")
 
     @property
+    def resolves_names(self) -> bool:
+        """Whether it speaks SOCKS with names in it, which it looks up itself."""
+        return self.scheme in ("socks4a", "socks5h")
+
+    @property
     def authorization(self) -> str:
         """The value of Proxy-Authorization, or empty text (RFC 7617)."""
         if not self.username and not self.password:

@@ -98,7 +98,6 @@ class Stop:
             self._raises, self._has_raised = False, True
             raise Interrupted
 
-
     def _end_what_is_stuck(self) -> None:
         while not self._is_over:
             blocked = self._blocked

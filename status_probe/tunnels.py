@@ -6,6 +6,7 @@ import importlib.util
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import requests
@@ -26,7 +27,7 @@ from .connection import (
 from .dial import connect
 from .names import Address, NameFailure
 from .proxies import Proxy
-from .urls import Url
+from .urls import Url, show_host
 from .watchdog import Watchdog
 from .wire import ProtocolError
 
@@ -76,8 +77,8 @@ def connect_through(
 def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limits, until: float) -> None:
     """Have an HTTP proxy connect to *url*'s host before *until* (RFC 9110, section 9.3.6)."""
     soon = limits._replace(deadline=until)
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    lines = [f"CONNECT {host}:{url.port} HTTP/1.1", f"Host: {host}:{url.port}"]
+    place = show_host(f"{url.host}:{url.port}")
+    lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     try:
@@ -106,14 +107,15 @@ def _through_socks(
     addresses: Sequence[Address], proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float
 ) -> tuple[Any, str]:
     """Have a SOCKS proxy at the first of *addresses* that can be connected to lead to *url*'s host."""
+    import socks
+
     host = url.host
-    if proxy.scheme not in ("socks5h", "socks4a"):
+    if not proxy.resolves_names:
         found = resolve(url.host, url.port, limits, until)
         usable = [address.ip for address in found if proxy.scheme != "socks4" or ":" not in address.ip]
         host = (usable or [found[0].ip])[0]  # socks4 carries IPv4 only
     limits.phase.name = CONNECTING
     failure: OSError | None = None
-    cause = "refused"
     for address in addresses:
         tunnel = _open_socks(address, proxy, until)
         try:
@@ -121,10 +123,7 @@ def _through_socks(
         except OSError as error:  # socks.ProxyError is one
             tunnel.close()
             failure = error
-            cause = {"ProxyConnectionError": "unreachable", "GeneralProxyError": "unanswered"}.get(
-                type(error).__name__, "refused"
-            )
-            if cause == "unreachable":
+            if isinstance(error, socks.ProxyConnectionError):
                 continue
             break
         return tunnel, address.ip
@@ -132,29 +131,42 @@ def _through_socks(
     if time.monotonic() >= until:
         said = f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
         raise ProxyFailed(said, "unreachable") from failure
+    causes = {socks.ProxyConnectionError: "unreachable", socks.GeneralProxyError: "unanswered"}
+    cause = causes.get(type(failure), "refused")
     raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", cause) from failure
 
 
 def _raise_if_exceeded(limits: Limits) -> None:
-    if time.monotonic() >= limits.deadline - 0.001:
+    if limits.are_over:
         raise limits.exceeded(CONNECTING)
 
 
 def _open_socks(address: Address, proxy: Proxy, until: float) -> Any:
-    """Return a socket of PySocks, which speaks the protocol; what it reads is bounded as a whole, not byte by byte."""
+    """Return a socket of PySocks, which speaks the protocol, for what is to end before *until*."""
+    import socks
+
+    tunnel = _bounded_socks()(address.family)
+    kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
+    names, user, password = proxy.resolves_names, proxy.username or None, proxy.password or None
+    tunnel.set_proxy(kind, address.ip, proxy.port, names, user, password)
+    tunnel.settimeout(max(0.001, until - time.monotonic()))
+    tunnel.until = until
+    return tunnel
+
+
+@cache
+def _bounded_socks() -> Any:
+    """Return PySocks' class of sockets, but what one reads is bounded as a whole, not byte by byte."""
     import socks
 
     class Tunnel(socks.socksocket):  # type: ignore[misc]
+        until = 0.0
+
         def recv_into(self, *arguments: Any) -> int:
-            left = until - time.monotonic()
+            left = self.until - time.monotonic()
             if left <= 0:
                 raise TimeoutError
             self.settimeout(left)
             return super().recv_into(*arguments)  # type: ignore[no-any-return]
 
-    tunnel = Tunnel(address.family)
-    kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
-    remote_names = proxy.scheme in ("socks5h", "socks4a")
-    tunnel.set_proxy(kind, address.ip, proxy.port, remote_names, proxy.username or None, proxy.password or None)
-    tunnel.settimeout(max(0.001, until - time.monotonic()))
-    return tunnel
+    return Tunnel

@@ -127,7 +127,7 @@ def has_scheme(text: str) -> bool:
 def show_host(host_key: str) -> str:
     """Return a `host_key` as one writes it: an IPv6 address in brackets."""
     host, _, port = host_key.rpartition(":")
-    return f"[{host}]:{port}" if ":" in host else host_key
+    return f"{_in_brackets(host)}:{port}"
 
 
 def join(base: Url, location: str) -> Url:
@@ -196,8 +196,12 @@ def _from_plain(scheme: str, host: str, port: str | None, target: str) -> Url:
 
 
 def _netloc(scheme: str, host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host else host
+    shown = _in_brackets(host)
     return shown if DEFAULT_PORTS[scheme] == port else f"{shown}:{port}"
+
+
+def _in_brackets(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _clean(text: str) -> str:

@@ -135,6 +135,16 @@ def test_a_cookie_comes_back_as_it_was_sent():
         assert server.log[-1].header("Cookie").encode("latin-1") == b"a=\xff\xe6\x9c\xaa"
 
 
+def cookie_wall(attributes):
+    """Return a handler that leads to its own address until a cookie with these attributes comes back."""
+
+    def wall(request):
+        passed = request.header("Cookie") == "seen=1"
+        return answer(410) if passed else redirect("/", headers=[("Set-Cookie", f"seen=1; {attributes}")])
+
+    return wall
+
+
 @pytest.mark.parametrize("attributes", [
     "Domain=", "Domain", "Max-Age=1e9", 'Max-Age="100"', "Path=w", 'Path="/"', "Path=/zzz; Path=/", 'Port="80"',
     "SameSite=None; Partitioned; Priority=High", "Expires=soon", "Max-Age=0; Max-Age=9",
@@ -142,24 +152,14 @@ def test_a_cookie_comes_back_as_it_was_sent():
 ])  # fmt: skip
 def test_an_attribute_that_is_none_costs_no_cookie(attributes):
     """What browsers pass over in a Set-Cookie line does not turn a live page into a loop: RFC 6265, section 5.2."""
-
-    def wall(request):
-        passed = request.header("Cookie") == "seen=1"
-        return answer(410) if passed else redirect("/", headers=[("Set-Cookie", f"seen=1; {attributes}")])
-
-    with Server(wall) as server:
+    with Server(cookie_wall(attributes)) as server:
         assert ask_one(server.url()).status == 410
 
 
 @pytest.mark.parametrize("domain", ["localhost", ".LOCALHOST"])
 def test_a_host_may_be_its_own_domain(domain):
     """A name of one label sets a cookie for itself: RFC 6265, section 5.3, step 5."""
-
-    def wall(request):
-        passed = request.header("Cookie") == "seen=1"
-        return answer(410) if passed else redirect("/", headers=[("Set-Cookie", f"seen=1; Domain={domain}")])
-
-    with Server(wall) as server:
+    with Server(cookie_wall(f"Domain={domain}")) as server:
         assert ask_one(server.url(host="localhost"), hosts={"localhost": ["127.0.0.1"]}).status == 410
 
 
