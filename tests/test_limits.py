@@ -104,6 +104,14 @@ def test_a_handshake_ends_at_the_connect_timeout(on_connect):
     assert "in the TLS handshake" in row.error
 
 
+def test_no_other_method_is_begun_when_the_time_is_over():
+    """HEAD that took it all is what the row tells of; GET is not begun for nothing."""
+    with Server(hang()) as server:
+        row = ask_one(server.url(), method="auto", max_time=0.4)
+        assert [request.method for request in server.log] == ["HEAD"]
+    assert row.error == "the time of 0.4 s ran out while waiting for the answer"
+
+
 def test_max_time_also_ends_a_handshake():
     """Where max_time is the shorter one, the row says that it ran out, and in which phase."""
     with Server(answer(200), on_connect=hang()) as server, within(0.4 + SLACK, 0.35):

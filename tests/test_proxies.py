@@ -300,7 +300,8 @@ def test_socks_leads_to_the_site(tls, kind):
     assert row.status == 410
 
 
-def test_a_socks_proxy_that_drips_ends_in_time():
+@pytest.mark.parametrize("size", [255, 4], ids=["for ever", "and stalls"])
+def test_a_socks_proxy_that_drips_ends_in_time(size):
     """Its bytes are waited for within the connect timeout as a whole."""
 
     class Dripping(SocksProxy):
@@ -309,10 +310,12 @@ def test_a_socks_proxy_that_drips_ends_in_time():
             connection.send(bytes([5, 0]))
             connection.read_exactly(4)
             connection.send(bytes([5, 0, 0, 3, 255]))
-            while not self.stopping.wait(0.1):
+            for _ in range(size):
+                connection.pause(0.1)
                 connection.send(b"x")
+            connection.hang()
 
-    with Dripping() as proxy, within(1.0):
+    with Dripping() as proxy, within(0.8):
         row = ask_one("http://a.test/", proxy=proxy.url, connect_timeout=0.5)
     assert row.outcome is Outcome.PROXY_ERROR
     assert "did not answer within 0.5 s" in row.error
