@@ -17,6 +17,7 @@ __all__ = ["ACCEPTED", "CONFIG_NAMES", "DELIMITERS", "parse_accept", "parse_argu
 
 ACCEPTED = "200-399"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
+DEMO_OUTPUT = "status-probe-demo.csv"
 
 DESCRIPTION = """\
 Ask every URL of a list for its HTTP status and write one CSV row for each:
@@ -74,7 +75,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     words, behind = _split_at_dashes(sys.argv[1:] if argv is None else argv)
     arguments = parser.parse_intermixed_args(words)
     arguments.sources = [*arguments.sources, *behind]
+    writes_demo_file = arguments.demo and arguments.output is None
+    if writes_demo_file:
+        arguments.output = DEMO_OUTPUT
     _check(parser, arguments)
+    arguments.overwrite |= writes_demo_file  # it is ours
     return arguments
 
 
@@ -169,7 +174,7 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
         parser.error("a SOURCE is empty, expected a file's name or a URL")
     if arguments.output == "":
         parser.error("the name of the output is empty, expected -o FILE")
-    to_file = arguments.output not in (None, "-") or (arguments.demo and arguments.output is None)
+    to_file = arguments.output not in (None, "-")
     for name in ("resume", "split_rows", "overwrite"):
         if getattr(arguments, name) and not to_file:
             parser.error(f"--{name.replace('_', '-')} needs a file to write: -o FILE")

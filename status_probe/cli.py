@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXIT_USAGE, EXIT_INCOMPLETE = 2, 3
-DEMO_OUTPUT = "status-probe-demo.csv"
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
 COLLECT_AFTER = 10_000  # objects: a run makes many that live for a moment, and few cycles; 2 % more URLs a second
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -191,8 +190,7 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     layout = Layout(
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
-    may_overwrite = arguments.overwrite or (arguments.demo and arguments.output is None)
-    ending = Ending(arguments.as_completed, arguments.split_rows, may_overwrite)
+    ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite)
     if not output:
         return open_report(_standard_output().buffer, layout, ending)
     report = open_report(
@@ -214,9 +212,7 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
 
 def _output(arguments: argparse.Namespace) -> str:
     """Return the name of the file to write, empty for standard output."""
-    if arguments.output is None:
-        return DEMO_OUTPUT if arguments.demo else ""
-    return "" if arguments.output == "-" else str(arguments.output)
+    return "" if arguments.output in (None, "-") else str(arguments.output)
 
 
 def _probe_all(
