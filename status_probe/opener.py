@@ -58,14 +58,18 @@ class Opener:
         sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until, self._watchdog)
         return self._connection(sock, ip, url, limits, until)
 
-    def can_reach(self, host: str, port: int, seconds: float) -> bool:
-        """Whether *host* can be connected to within *seconds*, or at least refuses; nothing is asked."""
+    def can_reach(self, host: str, port: int, proxy: Proxy | None, seconds: float) -> bool:
+        """Whether *proxy*, or without one the host, can be connected to within *seconds*; nothing is asked.
+
+        A host that refuses was reached, a proxy that does is down.
+        """
+        place = (proxy.host, proxy.port) if proxy else (host, port)
         until = time.monotonic() + seconds
         limits = Limits(seconds, seconds, seconds, until, Phase())
         try:
-            sock, _ = connect(self._resolver.resolve(host, port, seconds), limits, until)
+            sock, _ = connect(self._resolver.resolve(*place, seconds), limits, until)
         except requests.ConnectionError as error:
-            return isinstance(error.__cause__, ConnectionRefusedError)
+            return proxy is None and isinstance(error.__cause__, ConnectionRefusedError)
         except OSError:
             return False
         sock.close()

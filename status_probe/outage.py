@@ -57,7 +57,7 @@ class Outage:
         sign = _SIGNS.get(result.outcome, Sign.ALIVE)
         if result.status is not None:
             sign = Sign.ALIVE
-        elif result.outcome is Outcome.DNS_ERROR and attempt.passing:
+        elif result.outcome in (Outcome.DNS_ERROR, Outcome.PROXY_ERROR) and attempt.passing:
             sign = Sign.UNREACHED
         verdict = self._watch.ended(host, sign, began)
         self._obey(verdict)

@@ -109,6 +109,12 @@ class ProxyRules:
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         return None if proxy is None or self._bypassed(url.host, url.port) else proxy
 
+    def ways_to(self, host: str, port: int) -> set[Proxy | None]:
+        """Return the proxies that a host is asked through, by whichever scheme; None stands for none."""
+        if self._bypassed(host, port):
+            return {None}
+        return {self._proxies.get(scheme) or self._proxies.get("all") for scheme in ("http", "https")}
+
     def _find_rule(self, host: str, port: int) -> bool:
         return any(_matches(rule, host.rstrip("."), port) for rule in self._rules)
 

@@ -168,9 +168,9 @@ class Run:
         return self._outage.suspected
 
     def _can_reach(self, host: Hashable) -> bool:
-        """Whether *host*, a name and a port, can be connected to, or at least refuses."""
+        """Whether there is a way to *host*, a name and a port."""
         name, _, port = str(host).rpartition(":")
-        return self._session.transport.opener.can_reach(name, int(port), self._options.connect_timeout)
+        return self._session.transport.can_reach(name, int(port), self._options.connect_timeout)
 
     def _batch(self) -> list[Pair]:
         batch: list[Pair] = []

@@ -100,6 +100,10 @@ class Transport:
             answer.connection.close()
         return (wire.dechunk(body) if answer.is_chunked else body)[:wanted]
 
+    def can_reach(self, host: str, port: int, seconds: float) -> bool:
+        """Whether there is a way to *host*, direct or to its proxy, within *seconds*; nothing is asked."""
+        return any(self.opener.can_reach(host, port, proxy, seconds) for proxy in self._proxies.ways_to(host, port))
+
     def close(self) -> None:
         """Close the idle connections and let the look-up threads end."""
         self._pool.close()

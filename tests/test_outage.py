@@ -15,7 +15,7 @@ from status_probe.options import Options
 from status_probe.outage import Outage
 from status_probe.records import Attempt, Outcome, Result, Target
 from status_probe.run import Run
-from tests.server import Server, answer
+from tests.server import Server, answer, closed_port
 
 
 def attempt(outcome: Outcome, status: int | None = None) -> Attempt:
@@ -124,7 +124,16 @@ def test_hosts_are_reached_by_name_and_port() -> None:
     """A run can tell whether a host lives without asking it anything."""
     with Server(answer(200)) as server:
         run = Run([], Options(proxy="", connect_timeout=1.0))
-        with run:
+        with run, closed_port() as (address, port):
             assert run._can_reach(f"127.0.0.1:{server.port}")
+            assert run._can_reach(f"{address}:{port}")
             assert not run._can_reach("no-such-host.invalid:80")
         assert server.targets == []
+
+
+def test_hosts_are_reached_where_their_proxy_is() -> None:
+    """A host behind a proxy need not be in sight; a proxy that refuses is none."""
+    with Server(answer(200)) as server, Run([], Options(proxy=f"http://127.0.0.1:{server.port}")) as run:
+        assert run._can_reach("no-such-host.invalid:80")
+    with closed_port() as (address, port), Run([], Options(proxy=f"http://{address}:{port}")) as run:
+        assert not run._can_reach("no-such-host.invalid:80")

@@ -56,6 +56,14 @@ def test_an_outage_calls_no_host_dead() -> None:
     assert [(row.status, row.attempts) for row in rows] == [(200, 1)] * 150
 
 
+def test_a_proxy_that_is_away_for_a_while_costs_no_row() -> None:
+    """The way to the proxy is of our own network: while it is closed nobody is asked, and the proxy itself is tried."""
+    with Network(last=20) as proxy:
+        urls = [f"http://h{n}.test/" for n in range(150)]
+        rows = rows_of(urls, once_nobody_is_asked(proxy), proxy=f"http://127.0.0.1:{proxy.port}")
+    assert [(row.status, row.attempts) for row in rows] == [(200, 1)] * 150
+
+
 def test_without_retries_an_outage_costs_a_few_rows() -> None:
     """With --retries 0 the failures by which the outage was noticed stand; all others are made good."""
     with Network(last=20) as network:
