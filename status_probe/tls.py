@@ -18,6 +18,10 @@ BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # OpenSSL 3 refuses servers without secure renegotiation (RFC 5746); browsers do not.  The constant is 3.12's.
 _OP_LEGACY_SERVER_CONNECT = 0x4
 
+# What browsers offer below TLS 1.3.  Python's own list lacks CBC with SHA-1 and plain RSA, which old servers are left
+# with; and it has DHE, which no browser offers, so that a server that prefers a short DHE key fails for us alone.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!DSS:!AESCCM"
+
 # What X509_verify_cert says (openssl/x509_vfy.h): a cause, and a sentence for the owner of the site.
 _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     2: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
@@ -30,6 +34,9 @@ _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     23: ("other", "the certificate was revoked"),
     62: ("wrong_host", "the certificate is for another host name"),
     64: ("wrong_address", "the certificate is not for this IP address"),
+    66: ("other", "the certificate's key is too short"),
+    67: ("other", "the key of the certificate's issuer is too short"),
+    68: ("other", "the certificate is signed with an algorithm that is no longer safe"),
 }
 
 _FAILED = ("handshake_refused", "the TLS handshake failed")
@@ -61,7 +68,7 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _CLIENT_CERTIFICATE_REFUSED,
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
-    "TLSV1_ALERT_ACCESS_DENIED": _CLIENT_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_ACCESS_DENIED": ("handshake_refused", "the server denied access in the TLS handshake"),
     "DH_KEY_TOO_SMALL": ("handshake_refused", "the server's key exchange is too weak"),
     "EE_KEY_TOO_SMALL": ("other", "the certificate's key is too short"),
     "CA_MD_TOO_WEAK": ("other", "the certificate is signed with an algorithm that is no longer safe"),
@@ -101,6 +108,7 @@ def open_context(
     context.hostname_checks_common_name = False  # as browsers; RFC 9110, section 4.3.4
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= _OP_LEGACY_SERVER_CONNECT
+    context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     if insecure:
         context.check_hostname = False

@@ -60,11 +60,16 @@ class NamedSocket(ssl.SSLSocket):
 
 @cache
 def server_context(
-    certificate: str = "good", *, wants_client: bool = False, highest: ssl.TLSVersion | None = None
+    certificate: str = "good",
+    *,
+    wants_client: bool = False,
+    highest: ssl.TLSVersion | None = None,
+    ciphers: str | None = None,
 ) -> ssl.SSLContext:
     """Return a server's context with one of CERTIFICATES.
 
-    With *wants_client* a certificate of the authority is demanded.  *highest* is the highest version spoken.
+    With *wants_client* a certificate of the authority is demanded.  *highest* is the highest version spoken, and
+    *ciphers* are those below TLS 1.3.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslsocket_class = NamedSocket
@@ -77,6 +82,8 @@ def server_context(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point
             context.maximum_version = highest
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
     return context
 
 
@@ -136,6 +143,7 @@ def _general_name(text: str) -> x509.GeneralName:
 # Name, and what makes it.  In brackets the verify_code of ssl.SSLCertVerificationError that a client sees.
 CERTIFICATES: dict[str, Callable[[], trustme.LeafCert]] = {
     "good": lambda: authority().issue_cert(*NAMES),
+    "rsa": lambda: authority().issue_cert(*NAMES, key_type=trustme.KeyType.RSA),
     "expired": _expired,  # [10]
     "not_yet_valid": _not_yet_valid,  # [9]
     "self_signed": _self_signed,  # [18]

@@ -84,6 +84,23 @@ def test_an_end_in_the_handshake_is_told(end):
     assert "TLS handshake" in row.error or row.error == "the server reset the connection before an answer"
 
 
+@pytest.mark.parametrize("ciphers", ["ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256", "AES128-SHA"])
+def test_a_server_of_old_ciphers_is_asked(ciphers):
+    """What browsers still open is a live page, though Python's own list of ciphers does not offer it."""
+    with Server(answer(404), tls=server_context("rsa", highest=ssl.TLSVersion.TLSv1_2, ciphers=ciphers)) as server:
+        assert ask_one(server.url()).status == 404
+
+
+def test_a_denied_handshake_is_no_matter_of_a_certificate_that_was_not_sent():
+    """The alert access_denied is told as what it is, and https is given up for http where no scheme is listed."""
+    denied = [b"\x15\x03\x03\x00\x02\x02\x31", close()]
+    with Server(on_connect=denied) as server:
+        row = ask_one(server.url(scheme="https"))
+        assert (row.outcome, row.error) == (Outcome.TLS_ERROR, "the server denied access in the TLS handshake")
+        ask_one(f"127.0.0.1:{server.port}/x")
+        assert server.connections == 3
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_server_of_old_tls_only_is_named():
     """TLS 1.1 is refused on one side or the other, in words."""
