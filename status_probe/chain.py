@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .addresses import is_literal
 from .connection import Limits
 from .failures import Failure
 from .records import Hop, Outcome, Phase
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Chain", "Stopwatch"]
 
+Place = tuple[str, str | None, str]  # what is asked: address, credentials, cookies
+
+_MAX_AGE = re.compile(r'max-age\s*=\s*"?([0-9]+)', re.IGNORECASE).search
 _CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
 
 
@@ -47,8 +52,8 @@ class Chain:
     """The way of one request and the redirects that follow it."""
 
     __slots__ = (
-        "anew", "asked", "cookie", "cookies", "elapsed", "failure", "head", "hops", "ip", "method", "seen", "start",
-        "url", "waited",
+        "anew", "asked", "cookie", "cookies", "elapsed", "failure", "head", "hops", "ip", "led", "method", "start",
+        "strict", "url", "waited",
     )  # fmt: skip
 
     def __init__(self, method: str, url: Url) -> None:
@@ -65,7 +70,28 @@ class Chain:
         self.elapsed = 0.0  # seconds until the last answer's head, or the failure
         self.waited = 0.0  # of these, on our own account
         self.cookies: ChainCookies | None = None
-        self.seen: set[tuple[str, str | None, str]] = set()  # address, credentials and cookies of each hop
+        self.strict: dict[str, bool] = {}  # hosts that want https only, and whether for all below them
+        self.led: dict[Place, Place] = {}  # from where to where, as it was last
+
+    def heed(self, strict_transport_security: str) -> None:
+        """Take what the last answer, which came over https, says of its host (RFC 6797, section 8.1)."""
+        max_age = _MAX_AGE(strict_transport_security)
+        if not max_age or is_literal(self.url.host):
+            return
+        self.strict.pop(self.url.host, None)
+        if int(max_age[1][:12]):
+            self.strict[self.url.host] = "includesubdomains" in strict_transport_security.lower()
+
+    def secured(self, url: Url) -> Url:
+        """Return *url*, over https where an answer of this chain wants that (RFC 6797, section 8.3).
+
+        Behind a gateway that ends TLS many an application leads to http, and nothing listens there: no visitor sees it.
+        """
+        if url.scheme == "https" or not any(
+            url.host == host or (and_below and url.host.endswith("." + host)) for host, and_below in self.strict.items()
+        ):
+            return url
+        return url._replace(scheme="https", port=443 if url.port == 80 else url.port)
 
     @property
     def status(self) -> int | None:

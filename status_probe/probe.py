@@ -166,6 +166,8 @@ class Probe:
         location = self._location(head)
         if location is not None and "set-cookie" in head.fields:
             chain.cookies = _cookies_of(chain)
+        if location is not None and chain.url.scheme == "https" and "strict-transport-security" in head.fields:
+            chain.heed(head.first("strict-transport-security"))
         response.close()
         return location
 
@@ -193,18 +195,25 @@ class Probe:
         return decode_location(location.encode("latin-1")) or None
 
     def _lead_on(self, chain: Chain, location: str) -> Failure | None:
-        """Turn the chain to where *location* leads; return why it may not go there."""
-        chain.seen.add((chain.url.text, chain.url.authorization, chain.cookie))
+        """Turn the chain to where *location* leads; return why it may not go there.
+
+        An address that comes back is no circle before it leads on as it did: there are firewalls that lead a client to
+        the same address once, to see whether it follows, and logins that are kept by client.
+        """
         shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
         shown = shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
-            following = join(chain.url, location)
+            following = chain.secured(join(chain.url, location))
         except InvalidURL as error:
             return Failure(Outcome.BAD_REDIRECT, f"it redirects to '{shown}': {error}")
         cookie = chain.cookies.header(following) if chain.cookies else ""
-        if (following.text, following.authorization, cookie) in chain.seen:
+        here = (chain.url.text, chain.url.authorization, chain.cookie)
+        there = (following.text, following.authorization, cookie)
+        led_there, chain.led[here] = chain.led.get(here), there
+        are_too_many = len(chain.hops) > self._options.max_redirects
+        if led_there == there or (are_too_many and there in chain.led):
             return Failure(Outcome.REDIRECT_LOOP, f"it redirects in a circle, back to {following.shown}")
-        if len(chain.hops) > self._options.max_redirects:
+        if are_too_many:
             return Failure(
                 Outcome.TOO_MANY_REDIRECTS,
                 f"it redirects more than {self._options.max_redirects} times, next to {following.shown}",

@@ -60,7 +60,7 @@ def test_a_location_is_read_as_browsers_read_it(location, target):
             location = location.replace("{authority}", authority)
         routes["/a/b"] = redirect(location)
         row = ask_one(server.url("/a/b"))
-        assert server.targets == ["/a/b", target]
+        assert server.targets[:2] == ["/a/b", target]
     assert row.status in (410, 302)
 
 
@@ -87,21 +87,65 @@ def test_only_the_web_is_led_to(location):
     assert location[:20] in row.error
 
 
-def test_a_loop_is_seen_when_an_address_comes_back():
-    """A to B to A is two requests, and a redirect_loop."""
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_a_loop_is_seen_when_an_address_leads_on_as_before(limit):
+    """A to B to A is a redirect_loop after three requests, or as many as are allowed."""
     with Server({"/a": redirect("/b"), "/b": redirect("/a")}) as server, within(1.0):
-        row = ask_one(server.url("/a"))
-        assert server.targets == ["/a", "/b"]
+        row = ask_one(server.url("/a"), max_redirects=limit)
+        assert server.targets == ["/a", "/b", "/a"][: limit + 1]
     assert (row.status, row.outcome) == (302, Outcome.REDIRECT_LOOP)
     assert "in a circle" in row.error
 
 
 def test_a_url_that_leads_to_itself_is_a_loop():
-    """A redirect to its own address, also with a fragment, is asked once."""
+    """A redirect to its own address, also with a fragment, is asked twice."""
     with Server(redirect("#again")) as server:
         row = ask_one(server.url())
-        assert len(server.log) == 1
+        assert len(server.log) == 2
     assert row.outcome is Outcome.REDIRECT_LOOP
+
+
+def test_an_address_that_leads_to_itself_once_is_no_loop():
+    """Firewalls do so to tell browsers from floods, without a cookie: the page is there for whoever follows."""
+    with Server(lambda request: answer(410) if request.overall else redirect("/")) as server:
+        row = ask_one(server.url())
+    assert (row.status, row.redirects, row.redirect_chain) == (410, 1, f"302 {server.url()} -> 410 {server.url()}")
+
+
+def test_a_login_that_is_kept_by_client_is_no_loop():
+    """A leads to B, which leads back, and is another page then."""
+    pages = {"/a": lambda request: answer(410) if request.overall else redirect("/b"), "/b": redirect("/a")}
+    with Server(pages) as server:
+        assert ask_one(server.url("/a")).status == 410
+
+
+@pytest.mark.parametrize(("value", "host", "is_strict"), [
+    ("max-age=1000", "a.host.test", True), ("Max-Age = \"9\"; preload", "a.host.test", True),
+    ("max-age=1000", "b.a.host.test", False), ("includeSubDomains; max-age=1", "b.a.host.test", True),
+    ("max-age=1000; includeSubDomains", "ba.host.test", False), ("max-age=0", "a.host.test", False),
+    ("preload", "a.host.test", False),
+])  # fmt: skip
+def test_a_chain_heeds_strict_transport_security(value, host, is_strict):
+    """What https wants of later requests, no visitor asks over http: behind gateways nothing may listen there."""
+    hosts = dict.fromkeys(["a.host.test", "b.a.host.test", "ba.host.test"], "127.0.0.1")
+    routes = {"/end": END}
+    with Server(routes, tls=server_context()) as server:
+        strict = [("Strict-Transport-Security", value)]
+        routes["/"] = redirect(f"http://{host}:{server.port}/end", headers=strict)
+        row = ask_one(server.url(host="a.host.test"), hosts=hosts, insecure=True)
+    assert (row.status == 410) is is_strict
+    assert row.redirects == 1
+    assert row.final_url.startswith("https://")
+    assert f"http{'s' if is_strict else ''}://{host}" in row.redirect_chain
+
+
+def test_an_address_or_a_plain_answer_is_not_strict():
+    """RFC 6797, section 8.1: over http the header says nothing, nor does it for an IP."""
+    strict = [("Strict-Transport-Security", "max-age=1000")]
+    with Server({"/": redirect("/end", headers=strict), "/end": END}) as server:
+        assert ask_one(server.url()).final_url.startswith("http://")
+    with Server(END) as plain, Server(redirect(plain.url(), headers=strict), tls=server_context()) as server:
+        assert ask_one(server.url()).final_url == plain.url()
 
 
 def test_a_cookie_wall_is_passed():
@@ -202,7 +246,7 @@ def test_a_cookie_wall_that_ignores_the_cookie_is_a_loop():
     """The same cookie set again is not a new one."""
     with Server(redirect("/", headers=[("Set-Cookie", "a=1")])) as server:
         row = ask_one(server.url())
-        assert len(server.log) == 2
+        assert len(server.log) == 3
     assert row.outcome is Outcome.REDIRECT_LOOP
 
 
