@@ -11,11 +11,15 @@ sites set a cookie over http and want it back over https.
 from __future__ import annotations
 
 import re
+import time
 import urllib.request
-from collections.abc import Callable
+from calendar import timegm
+from collections.abc import Callable, Mapping
 from email.message import Message
+from email.utils import parsedate_tz
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf, isfinite
 from typing import cast
 
 from .urls import DEFAULT_PORTS, Url
@@ -31,7 +35,7 @@ _COUNTS: dict[str, Callable[[str], object]] = {
     "path": re.compile("/").match,
     "domain": re.compile(r"\.?[^.]").match,
     "max-age": re.compile(r"-?[0-9]+\Z").match,
-    "expires": bool,
+    "expires": lambda value: isfinite(_seconds_until(value)),
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no cookie has any: RFC 6265bis, section 5.7
 
@@ -44,18 +48,16 @@ class ChainCookies:
 
     def add(self, url: Url, set_cookie: str) -> None:
         """Take the Set-Cookie values, one a line, of *url*'s answer; what no cookie can be is left out."""
-        answer = _Answer()
-        for value in set_cookie.split("\n")[-MOST_COOKIES:]:
-            if len(value) <= MOST_CHARACTERS and not _CONTROLS.search(value):
-                cookie = _as_browsers_read(value, url)
-                if cookie:
-                    answer.headers["Set-Cookie"] = cookie
         jar = self._jars.get(_port(url))
         if jar is None:
             # Python's own policy sends what was set for a host alone to all hosts below it.
             alone = DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
             jar = self._jars[_port(url)] = CookieJar(alone)
-        jar.extract_cookies(cast("HTTPResponse", answer), urllib.request.Request(url.text))  # noqa: S310
+        request = urllib.request.Request(url.text)  # noqa: S310
+        for value in set_cookie.split("\n")[-MOST_COOKIES:]:
+            cookie = _as_browsers_read(value, url)
+            if cookie:  # one by one: of several the jar takes back first what is to be taken back
+                jar.extract_cookies(cast("HTTPResponse", _Answer(cookie)), request)
 
     def header(self, url: Url) -> str:
         """Return the Cookie header for *url*, empty where none fits; in UTF-8 it is the bytes that came."""
@@ -70,10 +72,13 @@ class ChainCookies:
 def _as_browsers_read(set_cookie: str, url: Url) -> str:
     """Return a Set-Cookie value with those attributes only that count, since the jar drops the cookie for a bad one.
 
-    Nothing is left of one that is to be Secure and was not sent so.
+    Nothing is left of one that browsers do not take: too long, with controls, to be Secure and not sent so, or not
+    what its name's prefix promises.
 
-    Source: RFC 6265, section 5.2, and 5.3, step 5, for a host that is its own domain; RFC 6265bis, section 5.7, step 8.
+    Source: RFC 6265, section 5.2, and 5.3, step 5, for a host that is its own domain; RFC 6265bis, section 5.7.
     """
+    if len(set_cookie) > MOST_CHARACTERS or _CONTROLS.search(set_cookie):
+        return ""
     pair, *attributes = set_cookie.split(";")
     kept: dict[str, str] = {}  # the last of a name counts
     for attribute in attributes:
@@ -84,18 +89,42 @@ def _as_browsers_read(set_cookie: str, url: Url) -> str:
             kept[name] = {"secure": "", "max-age": value[:12]}.get(name, value)  # the jar computes with floats
         elif name == "path":
             kept.pop(name, None)  # the default one, then
-    if "secure" in kept and url.scheme == "http":
+    expires = kept.pop("expires", None)
+    if expires and "max-age" not in kept and _seconds_until(expires) <= 0:
+        kept["max-age"] = "0"
+    if ("secure" in kept and url.scheme == "http") or not _keeps_promise(pair, kept):
         return ""
     if kept.get("domain", "").strip(".").lower() == url.host and "." not in url.host:
         del kept["domain"]
     return "; ".join([pair, *(f"{name}={value}" if value else name for name, value in kept.items())])
 
 
+def _keeps_promise(pair: str, attributes: Mapping[str, str]) -> bool:
+    """Whether a cookie is what the prefix of its name says (RFC 6265bis, section 4.1.3)."""
+    name = pair.strip().lower()
+    if name.startswith("__host-"):
+        return "secure" in attributes and attributes.get("path") == "/" and "domain" not in attributes
+    return "secure" in attributes or not name.startswith("__secure-")
+
+
+def _seconds_until(date: str) -> float:
+    """Return the seconds until a date, inf for what is none: a cookie lives for a chain, so it is past or not.
+
+    The jar reads fewer forms of it, and a year "70" as 2070 (RFC 6265, section 5.1.1).
+    """
+    try:
+        moment = parsedate_tz(date)
+        return timegm(moment[:6]) - time.time() if moment else inf
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return inf
+
+
 class _Answer:
     """What the jar wants of a response."""
 
-    def __init__(self) -> None:
+    def __init__(self, set_cookie: str) -> None:
         self.headers = Message()
+        self.headers["Set-Cookie"] = set_cookie
 
     def info(self) -> Message:
         return self.headers

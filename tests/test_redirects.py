@@ -200,6 +200,34 @@ def test_an_attribute_that_is_none_costs_no_cookie(attributes):
         assert ask_one(server.url()).status == 410
 
 
+@pytest.mark.parametrize("date", [
+    "Thu, 01-Jan-70 00:00:01 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Wed, 01-Jan-75 00:00:00 GMT",
+    "Thu Jan  1 00:00:00 1970", "Thu Jan 01 1970 00:00:00 GMT+0000 (UTC)", "Do, 01-Jan-1970 00:00:00 GMT",
+])  # fmt: skip
+def test_a_cookie_is_taken_back_by_a_date_of_any_form(date):
+    """What a browser does not send on is not sent: the page that was reached without it is."""
+    gone = redirect("/end", headers=[("Set-Cookie", f"a=deleted; path=/; expires={date}")])
+    with Server({"/": redirect("/out", headers=[("Set-Cookie", "a=1")]), "/out": gone, "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        assert [request.header("Cookie") for request in server.log] == ["", "a=1", ""]
+
+
+@pytest.mark.parametrize(("cookies", "kept"), [
+    (["a=1", "a=0; Max-Age=0"], ""), (["a=0; Max-Age=0", "a=1"], "a=1"),
+    (["a=1; Expires=Thu, 01-Jan-70 00:00:01 GMT; Max-Age=9"], "a=1"),
+    (["a=1; Expires=Thu, 01-Jan-70 00:00:01 GMT; Expires=Fri, 31-Dec-99 00:00:01 GMT"], ""),
+    (["a=1; Expires=Thu, 01-Jan-70 00:00:01 GMT; Expires=Fri, 31-Dec-2099 00:00:01 GMT"], "a=1"),
+    (["__Host-a=1; Path=/", "__Secure-b=1", "__host-c=1; Secure"], ""),
+    (["__Host-a=1; Path=/; Secure", "__Secure-b=1; Secure"], "__Host-a=1; __Secure-b=1"),
+])  # fmt: skip
+def test_cookies_count_in_their_order_and_by_their_prefix(cookies, kept):
+    """The last one of a name counts, and one that promises to be secure by its name has to be."""
+    headers = [("Set-Cookie", cookie) for cookie in cookies]
+    with Server({"/": redirect("/end", headers=headers), "/end": END}, tls=server_context()) as server:
+        assert ask_one(server.url()).status == 410
+        assert server.log[-1].header("Cookie") == kept
+
+
 @pytest.mark.parametrize("domain", ["localhost", ".LOCALHOST"])
 def test_a_host_may_be_its_own_domain(domain):
     """A name of one label sets a cookie for itself: RFC 6265, section 5.3, step 5."""
