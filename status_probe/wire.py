@@ -3,8 +3,9 @@
 The rules, and why each is as it is:
 
 * The status line is judged strictly.  ``HTTP/1.1 2_00``, ``+200``, ``099``, ``2000``, ``ICY 200`` and a bare body
-  (HTTP/0.9) are no answer; http.client takes the first two for 200.  Only the case of ``HTTP``, the number of blanks
-  and a bare ``HTTP/2`` are let pass, since curl and browsers let them pass.  Source: RFC 9112, section 4.
+  (HTTP/0.9) are no answer; http.client takes the first two for 200.  Only the case of ``HTTP``, the number of blanks,
+  what follows the three digits (``200OK``, ``404: Not Found``) and a bare ``HTTP/2`` are let pass, since curl and
+  browsers let them pass.  Source: RFC 9112, section 4.
 * Once it is valid it is never lost.  Header lines are read leniently: no limit on their number, one without a colon
   is skipped (http.client ends the block there, and loses a Location that follows), line ends may be bare LF or CRCRLF,
   an end of the connection ends them, but half a line is none: half a Location leads elsewhere.  All together are
@@ -31,8 +32,8 @@ MAX_CHUNK_LINE_BYTES = 4096
 MAX_BODY_BYTES = 64 * 1024  # above it a new connection is cheaper than the rest of the body
 
 # No two neighbours of a pattern match the same bytes, or a line of 256 KiB of them would cost their square.
-_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)(?:[ \t]([^\n]*)|\r*)\n", re.IGNORECASE)
-_CUT_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)[ \t]([^\n]*)", re.IGNORECASE)
+_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)([^\d\n][^\n]*)?\n", re.IGNORECASE)
+_CUT_STATUS_LINE = re.compile(rb"HTTP/(?:1\.(\d)|[23](?:\.0)?)[ \t]+([1-9]\d\d)([^\d\n][^\n]*)", re.IGNORECASE)
 _HEAD_END = re.compile(rb"\n\r{0,2}\n")
 _BLANKS = " \t\r"  # strip() alone takes 0x85 and 0xA0 too, which end many a letter in UTF-8
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")

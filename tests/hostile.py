@@ -4,9 +4,9 @@
     expected_status(...)      the status of its row, judged from the bytes alone
 
 The judge is written from RFC 9112 and shares nothing with the code it judges.  A status line is ``HTTP/1.x``, blanks,
-three digits from 100 to 999, and blanks with any reason behind them or none, up to LF; in the name case does not
-matter, and HTTP/2 and HTTP/3 without more are let pass as curl lets them.  1xx but 101 is passed over with its header
-lines.  Once a final status line is whole the status stands, wherever the reply is cut or whatever follows.
+three digits from 100 to 999, and anything but a fourth digit behind them, up to LF; in the name case does not matter,
+and HTTP/2 and HTTP/3 without more are let pass as curl lets them.  1xx but 101 is passed over with its header lines.
+Once a final status line is whole the status stands, wherever the reply is cut or whatever follows.
 """
 
 from __future__ import annotations
@@ -93,10 +93,9 @@ def _status(line: bytes) -> int | None:
         return None
     if version not in _VERSIONS:
         return None
-    code, blank, _ = words[1].lstrip(b" ").partition(b" ")
-    if not blank:
-        code = code.rstrip(b"\r")
-    return int(code) if len(code) == 3 and code.isdigit() and code[:1] != b"0" else None
+    behind = words[1].lstrip(b" ")
+    code, digit = behind[:3], behind[3:4]
+    return int(code) if len(code) == 3 and code.isdigit() and code[:1] != b"0" and not digit.isdigit() else None
 
 
 def _location(lines: Sequence[bytes]) -> bytes:
@@ -214,12 +213,12 @@ _STATUSES = (
 _REASONS = [b" OK"] * 8 + [
     b"", b" ", b" \t ", b" Not Found", " 未找到".encode(), " 未找到".encode("gbk"), b" caf\xe9", b" a\0b", b" a\rb",
     b" 200 OK", b" HTTP/1.1 500", b" =cmd|' /C calc'!A0", b" <b>", b"\tTab", b" " + b"long " * 500, b" \x1b[31m",
-    b" \xff\xfe", b" \xe2\x80\xae",
+    b" \xff\xfe", b" \xe2\x80\xae", b"OK", b": Not Found", b".0", b"\xe6\x9c\xaa",
 ]  # fmt: skip
 _NO_STATUS_LINES = (
     b"", b"\0", b"HTTP", b"HTTP/1.1", b"HTTP/1.1 ", b"HTTP/1.1 OK", b"HTTP/1.1 000 Zero", b"HTTP/1.1 099 A",
     b"HTTP/1.1 2000 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2_00 OK", b"HTTP/1.1 +200 OK", b"HTTP/1.1 -200 OK",
-    b"HTTP/1.1 200OK", b"HTTP/1.1 2e2 OK", b"HTTP/1.1 200.0", b"HTTP/1.1 0x1F4 OK", b"HTTP/1.1200 OK",
+    b"HTTP/1.1 2e2 OK", b"HTTP/1.1 20", b"HTTP/1.1 2 00", b"HTTP/1.1 0x1F4 OK", b"HTTP/1.1200 OK",
     b"HTTP/1.10 200 OK", b"HTTP/11 200 OK", b"HTTP/0.9 200 OK", b"HTTP/4 200 OK", b"HTTPS/1.1 200 OK", b"HTTP 200 OK",
     b"ICY 200 OK", b"RTSP/1.0 200 OK", b"200 OK", b" HTTP/1.1 200 OK", b"\r\nHTTP/1.1 200 OK",
     b"\xef\xbb\xbfHTTP/1.1 200 OK", b"<html><body>HTTP/1.1 200 OK", b"SSH-2.0-OpenSSH_9.6",
