@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .options import Options, check_names
 from .records import Result, Target
 from .run import Run
+from .urls import BLANKS
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -85,7 +86,7 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
 def _targets(urls: Iterable[str]) -> Iterator[Target]:
     for number, url in enumerate(urls):
         fault = "" if isinstance(url, str) else f"it is no text, but a {type(url).__name__}"
-        yield Target(number, number + 1, str(url).strip(" \t\r\n\ufeff\u200b"), fault=fault)
+        yield Target(number, number + 1, str(url).strip(BLANKS), fault=fault)
 
 
 def _results(run: Run) -> Iterator[Result]:

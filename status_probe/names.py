@@ -114,7 +114,10 @@ class Resolver:
         self._helpers.close()
 
     def _find(self, host: str, timeout: float) -> _Found:
-        ips = (host,) if is_literal(host) else self._hosts.get(host.removesuffix("."))
+        name = host.removesuffix(".")
+        ips = (host,) if is_literal(host) else self._hosts.get(name)
+        if not ips and name.endswith(".localhost"):  # not every system knows: RFC 6761, section 6.3
+            ips = ("127.0.0.1", "::1")
         if ips:
             return self._judge(host, [_literal_address(ip, host) for ip in ips])
         return self._wait(self._look_up(host), timeout)

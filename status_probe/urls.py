@@ -13,13 +13,19 @@ ways, ``http:host``, ``0x7f.1``, full-width dots, emoji.  Three things differ on
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
-    "DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact", "show_host",
+    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact",
+    "show_host",
 ]  # fmt: skip
+
+# What is no part of a URL at its ends.  The marks that take no room come with copied text: U+202A, say, where an
+# address is copied from a dialog of Windows.
+BLANKS = " \t\r\n\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -45,6 +51,8 @@ _NUMBERED_SCHEMES = frozenset({"tel", "sms", "fax", "callto"})  # 'tel:110' is n
 _NETLOC = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?").fullmatch
 _AUTHORITY_END = re.compile(r"[/\\?#]|\Z")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
+_MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\]|\Z)|[^/\\?#]*:[/\\]{2}", re.IGNORECASE).match
+_QUOTES = frozenset({"Pi", "Pf", "Ps", "Pe"})  # Unicode's quotation marks and brackets, by category
 _STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
 _REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
 
@@ -231,13 +239,21 @@ def _parse_schemeless(text: str, scheme: str) -> Url:
     """Parse what begins with a host; more strictly, for most of what looks odd here was never meant as a URL."""
     if text[:2].replace("\\", "/") == "//":
         return _parse_authority(scheme, text.lstrip("/\\"))
+    if _MISTYPED_SCHEME(text):
+        raise InvalidURL("this is no web address: its http:// or https:// is mistyped")
     match = _PLAIN(f"{scheme}://{text}")
     if match:
         return _from_plain(*match.groups())
     url = _parse_authority(scheme, text)
-    if url.username is not None or not _PLAIN_HOST(url.host):
+    if url.username is not None or not _PLAIN_HOST(url.host) or _is_quoted(text):
         raise InvalidURL("this is no web address")
     return url
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether the host is written with quotation marks or brackets, ASCII aside."""
+    host = text[: _AUTHORITY_END.search(text).start()]  # type: ignore[union-attr]  # the end of the text matches
+    return not host.isascii() and any(unicodedata.category(letter) in _QUOTES for letter in host)
 
 
 def _parse_authority(scheme: str, text: str) -> Url:

@@ -484,6 +484,16 @@ def test_the_cache_is_bounded(open_resolver: Open, server: NameServer, monkeypat
     assert server.asked == ["a.test", "b.test", "c.test", "a.test"]
 
 
+def test_names_below_localhost_are_this_machine(server: NameServer, open_resolver: Open) -> None:
+    """No name server is asked, and the guard against what is not public holds: RFC 6761, section 6.3."""
+    resolver = open_resolver()
+    assert ips(resolver.resolve("a.b.localhost", 80, LIMIT)) == ["127.0.0.1", "::1"]
+    assert ips(resolver.resolve("a.localhost.", 80, LIMIT)) == ["127.0.0.1", "::1"]
+    assert server.asked == []
+    with pytest.raises(BlockedAddress):
+        open_resolver(public_only=True).resolve("a.localhost", 80, LIMIT)
+
+
 def test_localhost_is_found_by_the_system() -> None:
     """The real getaddrinfo, from the system's own hosts file."""
     resolver = Resolver()

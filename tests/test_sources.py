@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from status_probe.records import Target
 from status_probe.sources import SourceError, TargetList
-from status_probe.sources.plain import BLANKS, LINE_LIMIT, URL_KEPT
+from status_probe.sources.plain import LINE_LIMIT, URL_KEPT
 from status_probe.sources.table import CELL_LIMIT, RECORD_LIMIT
+from status_probe.urls import BLANKS
 
 WAIT = 10.0  # seconds; the most that a test waits for another thread
 
@@ -113,8 +114,8 @@ def test_blank_lines_and_comments_are_no_targets_and_keep_their_numbers(write: W
 
 
 def test_blanks_around_a_url_are_stripped_and_no_others(write: Write) -> None:
-    """Blank, tab, CR, BOM and zero-width space go from the ends; what lies within stays."""
-    name = write("list.txt", "\u200b\t http://a/x y\u200b \ufeff\r\n\ufeffhttp://b/\xa0\n")
+    """Blank, tab, CR, BOM and marks that take no room go from the ends; what lies within stays."""
+    name = write("list.txt", "\u200b\t http://a/x y\u200b \ufeff\r\n\ufeff\u202a\u2060http://b/\xa0\n")
     assert urls(name) == ["http://a/x y", "http://b/\xa0"]
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from status_probe.sources.lines import Content, read_lines
-from status_probe.urls import redact
+from status_probe.urls import BLANKS, redact
 
-__all__ = ["BLANKS", "Arguments", "Entry", "TextList", "checked"]
+__all__ = ["Arguments", "Entry", "TextList", "checked"]
 
 LINE_LIMIT = 65_536  # characters; eight times what servers take as a URL
 URL_KEPT = 2_000  # characters kept of a URL that is too long to be one
-
-BLANKS = " \t\r\n\ufeff\u200b"  # what is no part of a URL at its ends; U+FEFF and U+200B come with copied text
 
 _TOO_LONG = f"longer than {LINE_LIMIT:,} characters"
 

@@ -16,8 +16,8 @@ from itertools import chain, count, dropwhile, islice
 
 from status_probe.records import COLUMNS
 from status_probe.sources.lines import Content, SourceError, quoted, read_lines
-from status_probe.sources.plain import BLANKS, Entry, checked
-from status_probe.urls import redact
+from status_probe.sources.plain import Entry, checked
+from status_probe.urls import BLANKS, redact
 
 __all__ = ["Table"]
 
