@@ -97,14 +97,16 @@ class Probe:
             if target.fault:
                 raise InvalidURL(target.fault)
             following: Chain | None = Chain(self._method, url or self.parse(target.url))
+            told = None
             while following:
                 chain = following
                 while not self._has_ended(chain, watch):
                     yield from watch.turn(chain.url)
                 following = self._other_way(chain, target.url, watch)
+                told = _more_telling(told, chain)
                 if following:
                     yield from watch.turn(following.url)
-            return self._attempt(target, chain, attempts)
+            return self._attempt(target, told or chain, attempts)
         except InvalidURL as error:
             chain = _chain_of(Failure(Outcome.INVALID_URL, str(error)))
         except Exception as error:
@@ -267,6 +269,11 @@ def _chain_of(failure: Failure) -> Chain:
     chain = Chain("", Url("http", "", 80, "/"))
     chain.failure = failure
     return chain
+
+
+def _more_telling(earlier: Chain | None, later: Chain) -> Chain:
+    """Return the one to tell of: where http has no answer either, that TLS failed says that somebody is there."""
+    return earlier if earlier and earlier.outcome is Outcome.TLS_ERROR and not later.hops else later
 
 
 def _cannot_do_tls(chain: Chain) -> bool:

@@ -154,6 +154,15 @@ def test_a_line_without_a_scheme_is_asked_twice_at_most_where_nobody_is(method, 
     assert len(tried) == 2
 
 
+def test_a_handshake_that_failed_is_told_where_http_has_no_answer_either():
+    """A line without a scheme: that somebody refused TLS says more than that http, asked in its place, was cut off."""
+    refused = [b"\x15\x03\x03\x00\x02\x02\x28", close()]
+    with Server(on_connect=refused) as server:
+        row = ask_one(f"127.0.0.1:{server.port}/")
+        assert server.connections == 2
+    assert (row.outcome, row.ip, row.redirects) == (Outcome.TLS_ERROR, "127.0.0.1", 0)
+
+
 @pytest.mark.parametrize("status", [200, 404])
 def test_auto_asks_http_by_head_and_get_where_https_cannot_be_connected(status):
     """A line without a scheme and --method auto: the server, which speaks plain HTTP, sees what it takes to settle."""

@@ -20,8 +20,8 @@ _NOT_FOLLOWED = Text(
     "未跟随跳转：受 --max-redirects 限制，或服务器没有给出 Location",
 )
 _NOT_FOLLOWED_FOR_GOOD = Text(
-    "moved for good, but not followed: raise --max-redirects to learn where to, then update the link",
-    "已永久迁移，但未跟随跳转：请调大 --max-redirects 查明新地址，再更新链接",
+    "moved for good, but not followed: raise --max-redirects to learn where to, unless the server sent no Location",
+    "已永久迁移，但未跟随跳转：请调大 --max-redirects 查明新地址，除非服务器没有给出 Location",
 )
 _CONDITIONAL = Text(
     "leave conditions such as If-None-Match out of --header",
