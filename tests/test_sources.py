@@ -447,6 +447,8 @@ def test_no_own_cell_shows_a_password(write: Write) -> None:
     (target,) = read(write("list.csv", "url,other\nhttp://u:secret@a/,see http://x:secret@b/\n"))
     assert target.url == "http://u:secret@a/"
     assert "secret" not in "".join(target.own_cells)
+    (target,) = read(write("list.csv", "mail,url\nE-mail:me@h.test,u:secret@a/\n"))
+    assert target.own_cells == ("E-mail:me@h.test", "u:***@a/")
 
 
 # Several sources

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from status_probe.urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
+from status_probe.urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact, redact_urls
 
 # Texts near to URLs: single characters that matter to a parser, and pieces that belong together.
 PIECES = """
@@ -243,6 +243,8 @@ def test_credentials_are_decoded_and_never_shown(userinfo: str, username: str, p
     assert (url.username, url.password) == (username, password)
     assert url.shown == f"http://{shown}h.test/x"
     assert str(url) == "http://h.test/x"
+    within = parse_url(f"http://{userinfo}h.test/x?next=http://v:s3cret@i/")
+    assert within.shown == f"http://{shown}h.test/x?next=http://v:***@i/"
 
 
 def test_authorization_is_the_bytes_that_were_listed() -> None:
@@ -385,6 +387,22 @@ def test_passwords_are_redacted_also_where_no_url_is_valid(text: str, redacted: 
 def test_text_without_a_password_is_left_alone(text: str) -> None:
     """E-mail addresses, ports and paths with an ``@`` are no secrets."""
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("E-mail:joe@h.test", "E-mail:joe@h.test"),
+        ("联系人:张三@h.test", "联系人:张三@h.test"),
+        ("tel:+86 10; mail:me@h.test", "tel:+86 10; mail:me@h.test"),
+        ("docker:tag@sha256:abc", "docker:tag@sha256:abc"),
+        ("at 10:30@home: https://u:p@h.test/", "at 10:30@home: https://u:***@h.test/"),
+        ("see //u:p@h.test", "see //u:***@h.test"),
+    ],
+)
+def test_in_a_note_passwords_are_those_behind_slashes(text: str, redacted: str) -> None:
+    """The list's own columns are as they were, mail addresses above all."""
+    assert redact_urls(text) == redacted
 
 
 @given(TEXTS)

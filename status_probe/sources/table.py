@@ -17,7 +17,7 @@ from itertools import chain, count, dropwhile, islice
 from status_probe.records import COLUMNS
 from status_probe.sources.lines import Content, SourceError, quoted, read_lines
 from status_probe.sources.plain import Entry, checked
-from status_probe.urls import BLANKS, redact
+from status_probe.urls import BLANKS, redact, redact_urls
 
 __all__ = ["Table"]
 
@@ -64,7 +64,11 @@ class Table:
         place = self._place
         for row, (cells, fault) in self._numbered():
             url, long = checked(cells[place].strip(BLANKS) if place < len(cells) else "")
-            yield row, url, [redact(cell)[:CELL_LIMIT] for cell in self._fitted(cells)], fault or long
+            own_cells = [
+                (redact if column == place else redact_urls)(cell)[:CELL_LIMIT]
+                for column, cell in enumerate(self._fitted(cells))
+            ]
+            yield row, url, own_cells, fault or long
 
     def count(self) -> int:
         """Return how many entries a pass will yield."""
