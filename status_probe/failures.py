@@ -77,7 +77,7 @@ def classify(error: Exception) -> Failure:
     Raises *error* again if it is none that a server, a network or this machine's limits cause: a fault of ours.
     """
     if is_exhaustion(error):
-        return Failure(Outcome.LOCAL_ERROR, "this machine ran out of files, ports or memory for connections")
+        return Failure(Outcome.LOCAL_ERROR, "this machine ran out of files, ports, memory or name look-ups")
     if isinstance(error, TLSFailed) or _is_alert(error):
         cause, sentence = explain_tls(error)
         return Failure(Outcome.TLS_ERROR, sentence, cause)

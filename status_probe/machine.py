@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from functools import lru_cache
+from typing import NamedTuple
 
 __all__ = ["fit_to_limits"]
 
@@ -12,6 +13,17 @@ log = logging.getLogger("status_probe")
 
 RESERVED_FILES = 64  # lists, output, libraries, the name service's sockets
 WANTED_IDLE = 256  # idle connections; more are of no use, a host comes round before that
+# Name look-ups: one that nobody waits for any more goes on for as long as the system asks, 30 s where three name
+# servers are silent.  Were there too few, dead names would take them all, and live ones could not be looked up.
+WANTED_LOOK_UPS, LOOK_UPS_A_WORKER = 512, 4
+
+
+class Fit(NamedTuple):
+    """What fits into this machine's limits."""
+
+    workers: int
+    idle: int  # connections
+    look_ups: int  # of names, at once
 
 
 def raise_file_limit(wanted: int) -> int | None:
@@ -30,16 +42,20 @@ def raise_file_limit(wanted: int) -> int | None:
 
 
 @lru_cache(maxsize=8)  # so that the message comes once
-def fit_to_limits(workers: int) -> tuple[int, int]:
-    """Return how many workers and how many idle connections fit into the limit of open files.
+def fit_to_limits(workers: int) -> Fit:
+    """Return what fits into the limit of open files, which is raised where it can be.
 
     A worker needs a connection and now and then a second file: for a look-up, or for the next address of a host.
     """
+    look_ups = max(WANTED_LOOK_UPS, LOOK_UPS_A_WORKER * workers)
     wanted = RESERVED_FILES + 2 * workers + WANTED_IDLE
-    files = raise_file_limit(wanted)
-    if files is None or files >= wanted:
-        return workers, WANTED_IDLE
+    files = raise_file_limit(wanted + look_ups)
+    if files is None:
+        return Fit(workers, WANTED_IDLE, look_ups)
+    look_ups = max(2 * workers, min(look_ups, files - wanted))
+    if files >= wanted:
+        return Fit(workers, WANTED_IDLE, look_ups)
     fitting = max(1, min(workers, (files - RESERVED_FILES) // 2))
     if fitting < workers:
         log.warning("only %d of %d workers fit into this system's limit of %d open files", fitting, workers, files)
-    return fitting, max(0, files - RESERVED_FILES - 2 * fitting)
+    return Fit(fitting, max(0, files - RESERVED_FILES - 2 * fitting), look_ups)

@@ -68,8 +68,9 @@ class Resolver:
 
     *hosts* are IPs by name and win over any look-up.  With *public_only* an address that is not globally reachable is
     never handed out, wherever it came from.  *ttl* is how long, in seconds, an answer or a failure is kept; a passing
-    failure is for TEMPORARY_SECONDS.  *max_lookups* should be no less than the threads that call: further look-ups
-    wait, and those whose time is up before they were begun are this machine's fault, no name's.
+    failure is for TEMPORARY_SECONDS.  *max_lookups* should be several times the threads that call, which do not wait
+    for a look-up to its end: further look-ups wait, and those whose time is up before they were begun are this
+    machine's fault, no name's.
     """
 
     def __init__(

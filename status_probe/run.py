@@ -44,8 +44,8 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
 
     Raises ValueError for an option that cannot be used.
     """
-    workers, max_idle = fit_to_limits(options.workers)
-    resolver = Resolver(options.hosts_table(), public_only=options.public_only, max_lookups=max(64, 2 * workers))
+    fit = fit_to_limits(options.workers)
+    resolver = Resolver(options.hosts_table(), public_only=options.public_only, max_lookups=fit.look_ups)
     bundle = options.ca_bundle_file()
 
     opener = Opener(
@@ -53,7 +53,7 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     )
     if bundle or options.client_cert:
         opener.load_context()  # what is wrong with a file is told at once
-    session = Session(Transport(opener, options.proxy_rules(), max_idle))
+    session = Session(Transport(opener, options.proxy_rules(), fit.idle))
     probe = Probe(
         session,
         ProbeOptions(
@@ -102,7 +102,7 @@ class Run:
         self.workers = Workers(
             self._probe.asking,
             self._queue,
-            count=fit_to_limits(options.workers)[0],
+            count=fit_to_limits(options.workers).workers,
             retries=RetryPolicy(options.retries, options.retry_wait, options.max_retry_wait),
             outage=self._outage,
         )

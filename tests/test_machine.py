@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from status_probe import names
+from status_probe.machine import fit_to_limits
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one
 from tests.server import Server, answer
@@ -68,6 +69,12 @@ def test_out_of_files_is_our_own_fault():
             assert probe(Target(0, 1, urls[0])).result.status == 200
     assert [row.result.outcome for row in rows] == [Outcome.LOCAL_ERROR] * 4
     assert all(row.passing for row in rows)
+
+
+def test_there_is_room_for_the_look_ups_of_silent_names():
+    """Each is left after 5 s and goes on for 30: those of all workers leave room for live names."""
+    for workers in (1, 32, 64):
+        assert fit_to_limits(workers).look_ups >= workers * 30 / 5 + workers
 
 
 def test_out_of_threads_for_look_ups_is_our_own_fault(monkeypatch):
