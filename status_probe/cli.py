@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = ["main"]
 EXIT_USAGE, EXIT_INCOMPLETE = 2, 3
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
 COLLECT_AFTER = 10_000  # objects: a run makes many that live for a moment, and few cycles; 2 % more URLs a second
+STACK_BYTES = 1024 * 1024  # of each thread; with the 8 MB of Linux a limit of memory is met by threads at rest
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
@@ -240,6 +242,7 @@ def _tuned_interpreter() -> Iterator[None]:
     """Set up the interpreter for a run: that is the command's to do, never the library's."""
     interval, thresholds, may_freeze = sys.getswitchinterval(), gc.get_threshold(), not gc.get_freeze_count()
     sys.setswitchinterval(SWITCH_SECONDS)
+    stack_bytes = threading.stack_size(STACK_BYTES)
     if thresholds[0]:  # else whoever called us has switched it off
         gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
     if may_freeze:  # what is there stays: nothing of it is looked through again and again
@@ -250,6 +253,7 @@ def _tuned_interpreter() -> Iterator[None]:
         if may_freeze:
             gc.unfreeze()
         gc.set_threshold(*thresholds)
+        threading.stack_size(stack_bytes)
         sys.setswitchinterval(interval)
 
 

@@ -92,7 +92,9 @@ def classify(error: Exception) -> Failure:
 
 
 def fault_of_ours(error: Exception) -> Failure:
-    """Return what a row says of *error*, a bug; what it says itself is for the log."""
+    """Return what a row says of *error*, a bug unless memory is short; what it says itself is for the log."""
+    if isinstance(error, MemoryError):
+        return Failure(Outcome.LOCAL_ERROR, "this machine ran out of memory")
     return Failure(Outcome.INTERNAL_ERROR, f"a fault of status-probe: {type(error).__name__}")
 
 

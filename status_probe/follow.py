@@ -27,6 +27,7 @@ from .stops import EXIT_INTERRUPTED, Stop, reader_watch
 from .summary import print_summary
 from .tally import Tally
 from .urls import InvalidURL, parse_url, redact
+from .workers import ThreadLost
 
 __all__ = ["Follower"]
 
@@ -142,7 +143,7 @@ class Follower:
             self._tell_what_was_asked()
             self._run.stop()
             self._take_last()
-        except SourceError as error:
+        except (SourceError, ThreadLost) as error:
             return str(error)
         except _NotWritten as error:
             return error.reason

@@ -130,10 +130,14 @@ class Run:
     def batches(self) -> Iterator[list[Pair]]:
         """Yield rows as they complete, an empty list where none came for POLL_SECONDS.
 
-        Raises what the list raised when it could not be read on, after all rows of what was read.
+        Raises what the list raised when it could not be read on, after all rows of what was read; and ThreadLost.
         """
         while not self.workers.results.ended:
-            yield self._batch()
+            batch = self._batch()
+            if not batch:
+                self.workers.check()
+            yield batch
+        self.workers.check()
         if self.workers.fault:
             raise self.workers.fault
 

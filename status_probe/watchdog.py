@@ -101,8 +101,12 @@ class Watchdog:
         self._is_running = True
 
     def _run(self) -> None:
-        while (seconds := self._end_waits()) is not None:
-            time.sleep(seconds)
+        try:
+            while (seconds := self._end_waits()) is not None:
+                time.sleep(seconds)
+        except BaseException:  # out of memory, say; the next to watch starts another
+            self._is_running = False
+            raise
 
     def _end_waits(self) -> float | None:
         """Shut down what is late, and return for how long to sleep, None where nothing is left to watch."""

@@ -19,7 +19,7 @@ from .records import Asking, Attempt, Phase, Result, Target
 from .resultqueue import ResultQueue
 from .urls import Url, redact
 
-__all__ = ["Finished", "InFlight", "Task", "Workers"]
+__all__ = ["Finished", "InFlight", "Task", "ThreadLost", "Workers"]
 
 log = logging.getLogger("status_probe")
 
@@ -27,6 +27,10 @@ SPOILED_SECONDS = 1.0  # before what our own network spoiled is asked again
 MAX_RESULTS = 5_000  # that wait for the writer; then the workers wait for it
 NOT_BEGUN = Phase()
 _PUSHED_BACK = frozenset({429, 503})
+
+
+class ThreadLost(RuntimeError):  # noqa: N818
+    """A thread ended before its work did: its task would be waited for without end."""
 
 
 class Task:
@@ -95,6 +99,8 @@ class Workers:
         self._outage = outage
         self._asked: list[tuple[Task, float] | None] = [None] * count  # by worker: its task, and since when
         self._stopped = False
+        self._is_over = False  # every task is done; now the threads end
+        self._has_lost = False  # a task without a row, and the thread that had it
         self._threads: list[threading.Thread] = []
         self._all_started = threading.Event()
         self.is_fed = False  # the list was read to its end
@@ -132,6 +138,12 @@ class Workers:
         if self._outage:
             self._outage.end()
 
+    def check(self) -> None:
+        """Raise ThreadLost if a thread has ended early, as one does where it cannot even have memory to make a row."""
+        is_whole = self._stopped or self._is_over or all(thread.is_alive() for thread in self._threads)
+        if self._has_lost or not is_whole:
+            raise ThreadLost("a thread of this program has ended early: is this machine out of memory?")
+
     def join(self, seconds: float) -> bool:
         """Wait for the threads for so long at most; return whether all have ended."""
         limit = time.monotonic() + seconds
@@ -156,6 +168,7 @@ class Workers:
             self.fault = fault  # a list that cannot be read on; what was read of it gets its rows
         self.is_fed = True
         self._queue.join()
+        self._is_over = True
         self._queue.shutdown()
         if self._outage:
             self._outage.end()
@@ -185,14 +198,18 @@ class Workers:
                 task = queue.exchange(task)
         except ShutDown:
             pass  # the end
+        except BaseException:  # out of memory, say; see check()
+            self._has_lost = True
+            queue.done(task)
+            log.exception("internal error")
 
     def _do(self, task: Task, began: float) -> None:
         """Go on with a task as far as its host goes; then move it, put it back or hand on its row."""
-        if task.asking is None:
-            task.attempts += 1
-            task.phase = Phase()
-            task.asking = self._probe(task.target, task.url, task.attempts, task.phase)
         try:
+            if task.asking is None:
+                task.attempts += 1
+                task.phase = Phase()
+                task.asking = self._probe(task.target, task.url, task.attempts, task.phase)
             host = next(task.asking)
             while host == task.host and self._queue.may_go_on(host):
                 host = next(task.asking)

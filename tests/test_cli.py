@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def test_the_interpreter_is_as_before(probe: Main, server: Server) -> None:
     """What the command sets for its run it sets back: who calls main() has a program of their own."""
 
     def settings() -> tuple[object, ...]:
-        return gc.get_threshold(), gc.get_freeze_count() > 0, sys.getswitchinterval()
+        stack_bytes = threading.stack_size()
+        return gc.get_threshold(), gc.get_freeze_count() > 0, sys.getswitchinterval(), stack_bytes
 
     thresholds = gc.get_threshold()
     for own in (thresholds, (0, 5, 5)):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from status_probe.options import Options
-from status_probe.records import Target
+from status_probe.probe import Probe
+from status_probe.records import Asking, Target
 from status_probe.repeats import Repeats
 from status_probe.run import Run
-from tests.asking import trusted
+from status_probe.workers import ThreadLost
+from tests.asking import trusted, within
 from tests.server import Server, answer, server_context
 
 
@@ -40,3 +46,21 @@ def test_a_repeat_that_comes_as_the_list_ends_has_its_row() -> None:
     assert run._may_be_listed_again()
     run._repeats.close()
     run._session.close()
+
+
+def test_a_run_whose_thread_has_died_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread dies of without memory is raised after the rows that came, not waited for."""
+    asking = Probe.asking
+
+    def die(probe: Probe, target: Target, *arguments: Any) -> Asking:
+        if target.number == 5:
+            raise SystemExit
+        return asking(probe, target, *arguments)
+
+    monkeypatch.setattr(Probe, "asking", die)
+    with Server(answer(410)) as server:
+        targets = [Target(n, n + 1, server.url(f"/{n}")) for n in range(50)]
+        with within(10.0), Run(targets, Options(proxy="", workers=4)) as run:
+            batches = run.batches()
+            with pytest.raises(ThreadLost):
+                list(batches)

@@ -22,7 +22,7 @@ from status_probe.outage import Outage
 from status_probe.records import Asking, Attempt, Outcome, Phase, Result, Target
 from status_probe.resultqueue import ResultQueue
 from status_probe.urls import Url
-from status_probe.workers import Finished, Task, Workers
+from status_probe.workers import Finished, Task, ThreadLost, Workers
 
 LIMIT = 10.0  # seconds
 
@@ -321,6 +321,36 @@ def test_a_fault_of_the_probe_is_a_row_and_the_run_goes_on(caplog: pytest.LogCap
     outcomes = {each.result.outcome for each in finished if each.target.number % 3 == 0}
     assert outcomes == {Outcome.INTERNAL_ERROR}
     assert "a bug" in caplog.text
+
+
+def test_where_memory_is_short_a_row_says_so() -> None:
+    """What a task could not even be begun with is this machine's limit, and the run goes on."""
+    calls = itertools.count()
+
+    def begin(target: Target, url: Url | None, number: int, phase: Phase) -> Asking:
+        if next(calls) == 5:
+            raise MemoryError
+        return in_one_go(attempt)(target, url, number, phase)
+
+    group = Group(attempt, tasks(30), count=2)
+    group.workers._probe = begin
+    with group:
+        finished = group.take_all()
+    assert Counter(each.result.outcome for each in finished) == {Outcome.OK: 29, Outcome.LOCAL_ERROR: 1}
+
+
+def test_a_thread_that_ends_early_is_noticed() -> None:
+    """Its task would be waited for without end."""
+
+    def probe(target: Target, number: int) -> Attempt:
+        if target.number == 7:
+            raise SystemExit  # as good as what a thread dies of without memory
+        return attempt(target, number)
+
+    with Group(probe, tasks(30), count=2) as group:
+        assert len(group.take_all()) == 29
+        with pytest.raises(ThreadLost):
+            group.workers.check()
 
 
 def test_workers_begin_while_more_is_fed() -> None:
