@@ -18,6 +18,7 @@ from . import console
 from .cpus import Cpus
 from .messages import phase_in, say_in
 from .options import Options
+from .order import Stopped
 from .progress import Bar
 from .records import Result, Target
 from .report import SHEET_ROWS, Report
@@ -238,9 +239,12 @@ class Follower:
     def _end_report(self) -> str:
         """Put the file in order; return what went wrong."""
         try:
-            refused = self._report.finish()
+            refused = self._report.finish(lambda: self._stop.asked)
         except OSError as error:
             return _why_not_written(error)
+        except Stopped:
+            self._is_complete = False
+            return ""
         if refused is not None:
             why = (refused.strerror or str(refused)).lower()
             question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""

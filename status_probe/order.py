@@ -16,10 +16,29 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["IN_ORDER", "Ending", "RowIndex", "numbered", "replace_file", "rows_in_order", "write_numbered"]
+__all__ = [
+    "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "never", "numbered", "replace_file", "rows_to_keep",
+    "write_numbered",
+]  # fmt: skip
 
 NEAR_BYTES = 256 * 1024  # some 1000 rows: as far as one mostly is from its place
 Replace = Callable[[Path, Path], object]
+
+
+class Stopped(Exception):  # noqa: N818
+    """The user wants no more; the file is as it was."""
+
+
+class FileChanged(OSError):  # noqa: N818
+    """Another program has changed the file, or put another one in its place: where its rows are is not known."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EIO, "another program has changed it", str(path))
+
+
+def never() -> bool:
+    """Say that nobody wants a stop."""
+    return False
 
 
 class Ending(NamedTuple):
@@ -41,21 +60,30 @@ class RowIndex:
     def __init__(self) -> None:
         self._offsets = array("Q")
         self._sizes = array("I")  # bytes, the line end included; 0 where there is no row
+        self._passing = bytearray()  # 1 where the row only stays until there is another
         self.in_order = True  # whether each row came behind those before it
+        self.has_gaps = False  # whether a row came in the place of an earlier one, which is in the file still
 
-    def add(self, number: int, offset: int, size_bytes: int) -> None:
-        """Note the row of target *number*, in the place of an earlier one."""
+    def add(self, number: int, offset: int, size_bytes: int, *, passing: bool = False) -> None:
+        """Note the row of target *number*, in the place of an earlier one; a *passing* one is to be asked again."""
         if number < len(self._sizes):
             self.in_order = False
+            self.has_gaps = self.has_gaps or self._sizes[number] > 0
         else:
             missing = number + 1 - len(self._sizes)
             self._offsets.frombytes(bytes(missing * self._offsets.itemsize))
             self._sizes.frombytes(bytes(missing * self._sizes.itemsize))
+            self._passing += bytes(missing)
         self._offsets[number] = offset
         self._sizes[number] = size_bytes
+        self._passing[number] = passing
 
     def __contains__(self, number: int) -> bool:
         return number < len(self._sizes) and self._sizes[number] > 0
+
+    def is_settled(self, number: int) -> bool:
+        """Whether there is a row that is not to be asked again."""
+        return number in self and not self._passing[number]
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers that have a row, in input order."""
@@ -70,16 +98,27 @@ class RowIndex:
         for number in self:
             self._offsets[number] = offset
             offset += self._sizes[number]
-        self.in_order = True
+        self.in_order, self.has_gaps = True, False
 
 
-def rows_in_order(path: Path, index: RowIndex) -> Iterator[bytes]:
-    """Yield the rows of the file, in input order."""
+def rows_to_keep(
+    path: Path, index: RowIndex, *, as_completed: bool = False, is_stopped: Callable[[], bool] = never
+) -> Iterator[bytes]:
+    """Yield the rows of the file that the index knows, in input order or in that of the file.
+
+    Raises Stopped when *is_stopped* says so, and FileChanged.
+    """
+    numbers = sorted(index, key=lambda number: index.place(number)[0]) if as_completed else index
     with path.open("rb", NEAR_BYTES) as file:
-        for number in index:
+        for number in numbers:
+            if is_stopped():
+                raise Stopped
             offset, size_bytes = index.place(number)
             file.seek(offset)  # free within the buffer, and rows are mostly near their place
-            yield file.read(size_bytes)
+            row = file.read(size_bytes)
+            if len(row) != size_bytes:
+                raise FileChanged(path)
+            yield row
 
 
 def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Replace = os.replace) -> None:

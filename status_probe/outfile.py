@@ -18,16 +18,14 @@ class ReportError(ValueError):
 
 
 def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, overwrite: bool) -> None:
-    """Raise ReportError if *path*, or with *split* its first numbered file, is nothing that may be written."""
+    """Raise ReportError if *path*, or with *split* one of its numbered files, is nothing that may be written."""
     if not path.parent.is_dir():
         raise ReportError(f'there is no directory "{path.parent}"')
     if path.is_dir():
         raise ReportError(f'"{path}" is a directory; name a file')
-    if split:
-        _refuse_numbered(path, sources)
-    first = numbered(path, 1)
-    for place in filter(Path.exists, [path, first] if split else [path]):
+    for place in [*filter(Path.exists, [path]), *(_numbered(path) if split else ())]:
         _refuse_existing(place, sources, may_be_written=resume or overwrite)
+    first = numbered(path, 1)
     if not path.exists() and resume and split and first.exists():
         raise ReportError(f'"{first}" exists, so that run was finished; start again by --overwrite')
     if path.exists() and not path.is_file() and (resume or split):
@@ -58,24 +56,18 @@ def lock(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool) -> None:
-    _refuse_list(path, sources)
+    if any(_same(path, source) for source in sources):
+        raise ReportError(f'"{path}" is the list itself; name another file')
     if not path.stat().st_mode & 0o222:  # asked of the mode, since root could write to it
         raise ReportError(f'"{path}" is read-only')
     if path.is_file() and not may_be_written:
         raise ReportError(f'"{path}" exists; go on with it by --resume, or replace it by --overwrite')
 
 
-def _refuse_numbered(path: Path, sources: Sequence[str]) -> None:
-    """Raise ReportError if one of *sources* has the name of a numbered file, which may be replaced or removed."""
+def _numbered(path: Path) -> list[Path]:
+    """Return the numbered files of *path* that there are, each of which may be replaced or removed at the end."""
     name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}", re.IGNORECASE)
-    for place in path.parent.iterdir():
-        if name.fullmatch(place.name):
-            _refuse_list(place, sources)
-
-
-def _refuse_list(path: Path, sources: Sequence[str]) -> None:
-    if any(_same(path, source) for source in sources):
-        raise ReportError(f'"{path}" is the list itself; name another file')
+    return sorted(place for place in path.parent.iterdir() if name.fullmatch(place.name) and place.is_file())
 
 
 def _same(path: Path, source: str) -> bool:

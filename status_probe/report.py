@@ -15,16 +15,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from .cells import Layout, obstacle_to_resume, tells_outcomes
-from .order import IN_ORDER, Ending, RowIndex, replace_file, rows_in_order, write_numbered
+from .order import IN_ORDER, Ending, FileChanged, RowIndex, never, replace_file, rows_to_keep, write_numbered
 from .outfile import ReportError, lock, refuse
 from .records import Result, Target
-from .resume import Listed, fill_index, holds_no_row, read_rows
+from .resume import Listed, fill_index, holds_no_row
 
 __all__ = ["SHEET_ROWS", "Report", "ReportError", "open_report"]
 
@@ -95,8 +95,8 @@ class Report:
     def resume(self, targets: Iterable[Target], *, retry_failed: bool = False) -> None:
         """Find out which of *targets* have a row already; read to the end if the file holds rows at all.
 
-        With *retry_failed* rows without a status are dropped.  What is torn is cut off, and of two rows of one
-        line the later stays.
+        With *retry_failed* those without a status are to be asked again; each stays until it has another row.  What is
+        torn is cut off, and of two rows of one line the later stays.
 
         Raises ReportError if the file is of another list, and leaves it as it is.
         """
@@ -108,7 +108,7 @@ class Report:
                 file.seek(len(self._layout.heading()))
                 self._end, gaps = fill_index(self._index, file, self._layout, listed, retry_failed=retry_failed)
             if gaps:
-                self._rewrite()
+                self._rewrite(rows_to_keep(self._named(), self._index))
                 self._reopen()
             self._file.truncate(self._end)
             self._file.seek(self._end)
@@ -126,8 +126,8 @@ class Report:
         self._index.close_ranks(len(self._layout.heading()))
 
     def done(self, number: int) -> bool:
-        """Tell whether the target of this *number* has a row."""
-        return number in self._index
+        """Tell whether the target of this *number* has a row, and is not to be asked again."""
+        return self._index.is_settled(number)
 
     def result(self, number: int) -> Result:
         """Return the Result of a target that has a row, as it is in the file.
@@ -145,9 +145,9 @@ class Report:
             raise ReportError(f'cannot go on with "{self._path}": {exc}, in the row that begins {line[:60]!r}') from exc
 
     def told_results(self) -> Iterator[Result]:
-        """Yield the Result of each row there is, in input order; none where the columns do not tell what it was."""
+        """Yield the Result of each target that is done, in input order; none where the columns do not tell of it."""
         if tells_outcomes(self._layout.columns):
-            yield from map(self.result, self._index)
+            yield from map(self.result, filter(self.done, self._index))
 
     # Writing
 
@@ -179,10 +179,11 @@ class Report:
         for number, line in rows:
             if self._end + len(line) > written:
                 break
+            if number not in self._index:
+                self._rows += 1
             if self._path:
                 self._index.add(number, self._end, len(line))
             self._end += len(line)
-            self._rows += 1
 
     def _cut_half_row(self) -> None:
         if self._path:
@@ -191,25 +192,34 @@ class Report:
                 self._file.seek(self._end)
 
     def _check_there(self) -> None:
-        """Raise FileNotFoundError if the file was removed: the system goes on writing to one without a name."""
-        if self._path and not self._path.exists():
-            raise FileNotFoundError(errno.ENOENT, "it was removed", str(self._path))
+        """Raise FileNotFoundError if the file was removed: the system goes on writing to one without a name.
+
+        Raises FileChanged if an editor, say, has saved it as it was some time ago, in its place or by a new one.
+        """
+        if not self._path:
+            return
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "it was removed", str(self._path)) from None
+        here = os.fstat(self._file.fileno())
+        if here.st_size != self._end or not os.path.samestat(here, there):
+            raise FileChanged(self._path)
 
     # The end
 
-    def finish(self) -> OSError | None:
+    def finish(self, is_stopped: Callable[[], bool] = never) -> OSError | None:
         """Put a file whose rows are all in into input order, or into its numbered files; close it.
 
         Return why it could not be put in order, if so: it then has every row, in order of completion.
 
-        Raises OSError if the numbered files cannot be made, the one file then has every row; or if that is gone.
+        Raises OSError if the numbered files cannot be made, the one file then has every row; or if that is gone, or
+        changed by others.  Raises Stopped when *is_stopped* says so; the file has every row then.
         """
         self._check_there()
         try:
-            if self._ending.split_rows:
-                self._split()
-            elif self._path and not (self._ending.as_completed or self._index.in_order):
-                return self._put_in_order()
+            if self._path:
+                return self._put_in_order(self._path, is_stopped)
         finally:
             self.close()
         return None
@@ -231,30 +241,27 @@ class Report:
         assert self._path, "a stream has no earlier rows and no order"
         return self._path
 
-    def _put_in_order(self) -> OSError | None:
-        try:
-            self._rewrite()
-        except OSError as exc:
-            return exc
+    def _put_in_order(self, path: Path, is_stopped: Callable[[], bool]) -> OSError | None:
+        as_completed = self._ending.as_completed
+        rows = rows_to_keep(path, self._index, as_completed=as_completed, is_stopped=is_stopped)
+        if self._ending.split_rows:
+            self._let_go()
+            write_numbered(path, self._layout.heading(), rows, self._ending)
+            path.unlink()
+        elif self._index.has_gaps or not (as_completed or self._index.in_order):
+            try:
+                self._rewrite(rows)
+            except FileChanged:
+                raise
+            except OSError as exc:
+                return exc
         return None
 
-    def _rewrite(self) -> None:
-        """Put the file in input order, without anything that the index does not know; it is to be closed then."""
+    def _rewrite(self, rows: Iterable[bytes]) -> None:
+        """Make the file one of these rows; it is to be closed then."""
         self._let_go()
         path = self._named()
-        rows = chain([self._layout.heading()], rows_in_order(path, self._index))
-        replace_file(path, rows, like=path, replace=self._ending.replace)
-
-    def _split(self) -> None:
-        """Make the numbered files, then remove the one they are made from."""
-        self._let_go()
-        path, heading = self._named(), self._layout.heading()
-        with path.open("rb") as file:
-            file.seek(len(heading))
-            as_completed = (line for _, line in read_rows(file, self._layout.eol))
-            rows = as_completed if self._ending.as_completed else rows_in_order(path, self._index)
-            write_numbered(path, heading, rows, self._ending)
-        path.unlink()
+        replace_file(path, chain([self._layout.heading()], rows), like=path, replace=self._ending.replace)
 
 
 def open_report(

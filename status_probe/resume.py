@@ -104,7 +104,7 @@ def fill_index(
     """Note in *index* each row that stays of the report *file*, which stands behind its heading.
 
     Return where the last whole row ends, and whether there is anything between the rows that stay.  With
-    *retry_failed* a row without a status does not stay; of two rows of a line the later does.
+    *retry_failed* a row without a status only stays until there is another; of two rows of a line the later stays.
 
     Raises ValueError as `match_rows` does, and if *retry_failed* needs a column that is not there.
     """
@@ -114,12 +114,12 @@ def fill_index(
     end, gaps = file.tell(), False
     for earlier in match_rows(file, layout, listed):
         end = earlier.offset + earlier.size_bytes
-        if earlier.number < 0 or (retry_failed and not earlier.cells[status_at]):
+        if earlier.number < 0:
             gaps = True
         else:
-            gaps = gaps or earlier.number in index
-            index.add(earlier.number, earlier.offset, earlier.size_bytes)
-    return end, gaps
+            has_failed = retry_failed and not earlier.cells[status_at]
+            index.add(earlier.number, earlier.offset, earlier.size_bytes, passing=has_failed)
+    return end, gaps or index.has_gaps
 
 
 def match_rows(file: BinaryIO, layout: Layout, listed: Listed) -> Iterator[EarlierRow]:

@@ -166,10 +166,15 @@ def test_standard_output_may_be_named(server: Server) -> None:
 
 
 def test_a_numbered_file_of_another_is_kept(probe: Main, server: Server) -> None:
-    """Where the numbered files cannot be made the exit status tells, and the rows stay in the one file."""
+    """It is refused at once; where it came meanwhile the exit status tells, and the rows stay in the one file."""
     Path("u.txt").write_text(listed(server, 200, 404, 410))
     Path("o-2.csv").write_text("mine")
-    ended = probe("u.txt", "-o", "o.csv", "--split-rows", "2")
+    asked = len(server.log)
+    refused = probe("u.txt", "-o", "o.csv", "--split-rows", "2")
+    assert (refused.status, len(server.log)) == (2, asked)
+    assert "o-2.csv" in refused.err
+    assert probe("u.txt", "-o", "o.csv").status == 0
+    ended = probe("u.txt", "-o", "o.csv", "--split-rows", "2", "--resume")
     assert ended.status == 3
     assert 'o-2.csv": it exists' in ended.err
     assert "--resume" in ended.err

@@ -6,16 +6,16 @@ import errno
 import io
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from status_probe import resume
 from status_probe.cells import Layout, choose_columns
-from status_probe.order import Ending, numbered
+from status_probe.order import Ending, FileChanged, Stopped, numbered
 from status_probe.records import Outcome, Result, Target
-from status_probe.report import Report, ReportError, open_report
+from status_probe.report import ReportError, open_report
 from status_probe.resume import read_rows
 
 FEW = ("row", "url", "status", "outcome", "reason")
@@ -227,14 +227,51 @@ def test_of_two_rows_of_a_line_the_later_stays(tmp_path: Path) -> None:
 
 
 def test_failures_are_asked_again_if_wished(tmp_path: Path) -> None:
-    """With retry_failed a row without a status is dropped and its line asked again; without it, it counts."""
+    """With retry_failed the line of a row without a status is asked again; without it, it counts."""
     path = tmp_path / "out.csv"
-    report = open_report(path, layout())
-    report.write([(target(number), answer(number, None if number % 2 else 200)) for number in SHUFFLED])
-    report.finish()
+    half_failed(path)
     assert go_on(path, layout()) == []
     assert go_on(path, layout(), retry_failed=True) == [3, 1]
     assert path.read_bytes() == unbroken(layout())
+
+
+def half_failed(path: Path) -> bytes:
+    """Write a report in which lines 1 and 3 have no status; return what it holds."""
+    report = open_report(path, layout())
+    report.write([(target(number), answer(number, None if number % 2 else 200)) for number in SHUFFLED])
+    report.finish()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("written", [[], [3]])
+def test_a_failure_stays_until_it_has_another_row(tmp_path: Path, written: list[int]) -> None:
+    """Killed or stopped amid asking again, a report has every row that it had; of two of a line the later counts."""
+    path = tmp_path / "out.csv"
+    before = half_failed(path)
+    report = open_report(path, layout(), resume=True)
+    report.resume(targets(), retry_failed=True)
+    assert sum(1 for _ in report.told_results()) == 3
+    report.write(pairs(written))
+    assert report.rows_written == LINES
+    report.close()
+    assert path.read_bytes() == before + unbroken(layout(), written)[len(layout().heading()) :]
+    assert go_on(path, layout()) == []
+    assert path.read_bytes().count(b"\r\n") == 1 + LINES
+    assert go_on(path, layout(), retry_failed=True) == [number for number in [3, 1] if number not in written]
+    assert path.read_bytes() == unbroken(layout())
+
+
+@pytest.mark.parametrize("split_rows", [0, 3])
+def test_rows_as_completed_have_no_earlier_failures_among_them(tmp_path: Path, split_rows: int) -> None:
+    """Rows that were replaced are gone at the end, also where the others stay in the order of their completion."""
+    path = tmp_path / "out.csv"
+    half_failed(path)
+    assert go_on(path, layout(), Ending(as_completed=True, split_rows=split_rows), retry_failed=True) == [3, 1]
+    order = [0, 2, 4, 3, 1]
+    if split_rows:
+        assert numbered(path, 1).read_bytes() == unbroken(layout(), order[:3])
+        path, order = numbered(path, 2), order[3:]
+    assert path.read_bytes() == unbroken(layout(), order)
 
 
 def test_what_is_done_can_be_read(tmp_path: Path) -> None:
@@ -349,8 +386,9 @@ def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
     path, ending = tmp_path / "out.csv", Ending(split_rows=3, as_completed=True)
     report = open_report(path, layout(), ending)
     report.write(pairs(SHUFFLED))
+    report._ending = ending._replace(replace=refuse)
     with pytest.raises(PermissionError):
-        Report(report._file, layout(), path, ending._replace(replace=refuse)).finish()
+        report.finish()
     numbered(path, 1).write_bytes(unbroken(layout(), SHUFFLED[:3]))
     assert go_on(path, layout(), ending) == []
     assert numbered(path, 1).read_bytes() == unbroken(layout(), SHUFFLED[:3])
@@ -474,3 +512,43 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         report.finish()
     report.close()
+
+
+def save_by_replacing(path: Path, content: bytes) -> None:
+    path.with_suffix(".new").write_bytes(content)
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows replaces no open file")
+@pytest.mark.parametrize("save", [save_by_replacing, Path.write_bytes])
+def test_a_file_that_another_program_saves_is_told(tmp_path: Path, save: Callable[[Path, bytes], object]) -> None:
+    """An editor that saves what it has read takes rows away: that is said, and what it saved is not written over."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout())
+    report.write(pairs([2]))
+    read = path.read_bytes()
+    report.write(pairs([0]))
+    save(path, read)
+    with pytest.raises(FileChanged):
+        report.write(pairs([1]))
+    with pytest.raises(FileChanged):
+        report.finish()
+    report.close()
+    assert path.read_bytes() == read
+    assert go_on(path, layout()) == [4, 3, 1, 0]
+    assert path.read_bytes() == unbroken(layout())
+
+
+@pytest.mark.parametrize("split_rows", [0, 1])
+def test_a_stop_while_the_file_is_put_in_order_leaves_it(tmp_path: Path, split_rows: int) -> None:
+    """Whoever wants no more need not wait: every row is there, and the next run puts them in order."""
+    path = tmp_path / "out.csv"
+    report = open_report(path, layout(), Ending(split_rows=split_rows))
+    report.write(pairs(SHUFFLED))
+    looks = iter([False, True])
+    with pytest.raises(Stopped):
+        report.finish(lambda: next(looks))
+    assert path.read_bytes() == unbroken(layout(), SHUFFLED)
+    assert not list(tmp_path.glob("*.tmp"))
+    assert go_on(path, layout()) == []
+    assert path.read_bytes() == unbroken(layout())

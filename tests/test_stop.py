@@ -217,6 +217,22 @@ def test_a_file_that_is_removed_ends_the_run(server: Server, tmp_path: Path) -> 
     assert "it was removed" in ended.err
 
 
+def test_a_file_that_another_program_saves_ends_the_run(server: Server, tmp_path: Path) -> None:
+    """Rows that an editor's save has taken away are not passed over: the exit status tells, and how to go on."""
+    write_list(tmp_path, server, ok=5, stuck=1)
+    output = tmp_path / "o.csv"
+    with start_command("my urls.txt", "-q", "-o", "o.csv", "--max-time=1", "--retries=0", cwd=tmp_path) as process:
+        wait_for(lambda: output.exists() and output.read_bytes().count(b"\r\n") > 1)
+        save = tmp_path / "save.csv"
+        save.write_bytes(output.read_bytes())
+        save.replace(output)
+        ended = finish(process)
+    assert ended.status == 3
+    assert "another program has changed it" in ended.err
+    ended = run_command("my urls.txt", "-q", "-o", "o.csv", "--max-time=1", "--retries=0", "--resume", cwd=tmp_path)
+    assert (ended.status, len(read_csv(output))) == (0, 6)
+
+
 def test_what_cannot_be_gone_on_with_is_not_said_to_be(server: Server, tmp_path: Path) -> None:
     """Without the columns row and url no line tells how to go on."""
     write_list(tmp_path, server, ok=1, stuck=8)
