@@ -15,7 +15,7 @@ PERCENTILES = (50, 90, 99)
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
-        "none": "no URLs were asked",
+        "none": "no rows",
         "one": "1 URL in {time}",
         "many": "{rows:,} URLs in {time}, {speed} a second",
         "more": "{rows:,} URLs, {new:,} of them in {time}, {speed} a second",
@@ -31,7 +31,7 @@ WORDS: dict[str, dict[str, str]] = {
         "where": "rows are in ",
     },
     "zh": {
-        "none": "没有检查任何网址",
+        "none": "没有结果",
         "one": "共检查 1 个网址，用时 {time}",
         "many": "共检查 {rows:,} 个网址，用时 {time}，平均每秒 {speed} 个",
         "more": "共检查 {rows:,} 个网址，其中本次 {new:,} 个，用时 {time}，平均每秒 {speed} 个",

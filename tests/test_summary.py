@@ -111,7 +111,7 @@ def test_time_is_told_as_people_do(seconds: float, en: str, zh: str) -> None:
     assert f"用时 {zh}，" in summary(tally_of(*MIXED), seconds=seconds, lang="zh")[0]
 
 
-@pytest.mark.parametrize(("rows", "line"), [(0, "no URLs were asked"), (1, "1 URL in 2.0 s")])
+@pytest.mark.parametrize(("rows", "line"), [(0, "no rows"), (1, "1 URL in 2.0 s")])
 def test_none_and_one_are_said_properly(rows: int, line: str) -> None:
     """Nothing is divided by no rows, and one is no plural."""
     assert summary(tally_of(*MIXED[:rows]))[0] == line
