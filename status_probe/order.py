@@ -6,7 +6,9 @@ No row is held in memory: a row is known by its offset and size, 12 bytes in all
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 __all__ = [
-    "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "never", "numbered", "replace_file", "rows_to_keep",
-    "write_numbered",
+    "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "never", "numbered", "remove_leftovers", "replace_file",
+    "rows_to_keep", "write_numbered",
 ]  # fmt: skip
 
+SUFFIX = ".status-probe.tmp"  # of what is to take the place of a report
 NEAR_BYTES = 256 * 1024  # some 1000 rows: as far as one mostly is from its place
 Replace = Callable[[Path, Path], object]
 
@@ -126,7 +129,7 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
 
     Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
     """
-    number, name = tempfile.mkstemp(prefix="status-probe.", suffix=".tmp", dir=path.parent)  # nobody else's file
+    number, name = tempfile.mkstemp(prefix=_prefix(like), suffix=SUFFIX, dir=path.parent)  # nobody else's file
     beside = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
@@ -137,6 +140,17 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
         replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what runs that were killed left beside the report *path*, which no other run is writing."""
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # on Windows another run may be writing it
+            left.unlink()
+
+
+def _prefix(path: Path) -> str:
+    return f"{path.name[:50]}."  # a name may have 255 bytes
 
 
 def numbered(path: Path, number: int) -> Path:

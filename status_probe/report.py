@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from .cells import Layout, obstacle_to_resume, tells_outcomes
-from .order import IN_ORDER, Ending, FileChanged, RowIndex, never, replace_file, rows_to_keep, write_numbered
+from .order import (
+    IN_ORDER,
+    Ending,
+    FileChanged,
+    RowIndex,
+    never,
+    remove_leftovers,
+    replace_file,
+    rows_to_keep,
+    write_numbered,
+)
 from .outfile import ReportError, lock, refuse
 from .records import Result, Target
 from .resume import Listed, fill_index, holds_no_row
@@ -307,6 +317,7 @@ def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report
         report = Report(file, layout)
     else:
         lock(file, path)
+        remove_leftovers(path)
         report = Report(file, layout, path, ending._replace(resumed=resume))
     try:
         if existed and resume:

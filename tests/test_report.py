@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -552,3 +553,20 @@ def test_a_stop_while_the_file_is_put_in_order_leaves_it(tmp_path: Path, split_r
     assert not list(tmp_path.glob("*.tmp"))
     assert go_on(path, layout()) == []
     assert path.read_bytes() == unbroken(layout())
+
+
+@pytest.mark.parametrize("name", ["out [1].csv", "长" * 80 + ".csv"])
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
+    """A kill amid putting rows in order leaves a file beside; the next run takes its own away, and no other."""
+
+    def copy_beside(new: Path, _: Path) -> None:
+        shutil.copy(new, new.with_name(new.name.replace(".status-probe", "2.status-probe")))
+
+    path = tmp_path / name
+    report = open_report(path, layout(), Ending(replace=copy_beside))
+    report.write(pairs(SHUFFLED))
+    report.finish()
+    (tmp_path / "other.csv.left.status-probe.tmp").touch()
+    assert len(names_in(tmp_path)) == 3
+    assert go_on(path, layout()) == []
+    assert names_in(tmp_path) == sorted([name, "other.csv.left.status-probe.tmp"])
