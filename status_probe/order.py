@@ -14,13 +14,13 @@ import shutil
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count, islice
+from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
 __all__ = [
-    "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "never", "numbered", "remove_leftovers", "replace_file",
-    "rows_to_keep", "write_numbered",
+    "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "join_numbered", "never", "numbered",
+    "remove_leftovers", "replace_file", "rows_to_keep", "write_numbered",
 ]  # fmt: skip
 
 SUFFIX = ".status-probe.tmp"  # of what is to take the place of a report
@@ -156,6 +156,24 @@ def _prefix(path: Path) -> str:
 def numbered(path: Path, number: int) -> Path:
     """Return the name of a numbered file: ``FILE-1.csv`` of ``FILE.csv``."""
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def join_numbered(path: Path, heading: bytes) -> None:
+    """Make the one file at *path* again, of the numbered files of a run that was finished.
+
+    Raises OSError, and ValueError if one of them does not begin with *heading*.
+    """
+    parts = list(takewhile(Path.exists, (numbered(path, number) for number in count(1))))
+    for part in parts:
+        if not _begins_with(part, heading):
+            raise ValueError(f'"{part}" does not begin as this report would')
+    replace_file(path, chain([heading], *(_rows_of(part, heading) for part in parts)), like=parts[0])
+
+
+def _rows_of(part: Path, heading: bytes) -> Iterator[bytes]:
+    with part.open("rb") as file:
+        file.seek(len(heading))
+        yield from iter(lambda: file.read(NEAR_BYTES), b"")
 
 
 def _begins_with(path: Path, heading: bytes) -> bool:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from .order import numbered
-
 __all__ = ["ReportError", "lock", "refuse"]
 
 
@@ -25,9 +23,6 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
         raise ReportError(f'"{path}" is a directory; name a file')
     for place in [*filter(Path.exists, [path]), *(_numbered(path) if split else ())]:
         _refuse_existing(place, sources, may_be_written=resume or overwrite)
-    first = numbered(path, 1)
-    if not path.exists() and resume and split and first.exists():
-        raise ReportError(f'"{first}" exists, so that run was finished; start again by --overwrite')
     if path.exists() and not path.is_file() and (resume or split):
         raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
 

@@ -26,7 +26,9 @@ from .order import (
     Ending,
     FileChanged,
     RowIndex,
+    join_numbered,
     never,
+    numbered,
     remove_leftovers,
     replace_file,
     rows_to_keep,
@@ -52,17 +54,19 @@ class Report:
         ending: Ending = IN_ORDER,
         *,
         closes: bool = True,
+        is_joined: bool = False,
     ) -> None:
         """Write to *file*.
 
         Without a *path* it is a stream: nothing of it is read again, and its rows stay as they completed.
-        *closes* says that *file* is closed with the report.
+        *closes* says that *file* is closed with the report, *is_joined* that its rows are in numbered files, too.
         """
         self._file = file
         self._layout = layout
         self._path = path
         self._ending = ending
         self._closes = closes
+        self._is_joined = is_joined
         self._reader: BinaryIO | None = None
         self._index = RowIndex()
         self._end = 0  # bytes in the file, all of them whole rows
@@ -124,6 +128,8 @@ class Report:
             self._file.seek(self._end)
         except (ValueError, OSError) as exc:
             self.close()
+            if self._is_joined:
+                self._named().unlink()
             raise ReportError(f'cannot go on with "{self._path}": {exc}') from exc
         self._rows = sum(1 for _ in self._index)
         self._has_earlier = False
@@ -311,6 +317,12 @@ def open_report(
 
 
 def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report:
+    is_joined = resume and ending.split_rows > 0 and not path.exists() and numbered(path, 1).exists()
+    if is_joined:
+        try:
+            join_numbered(path, layout.heading())
+        except ValueError as exc:
+            raise ReportError(f"{exc}; it was left as it is") from exc
     existed = path.exists()
     file = path.open("x+b" if not existed else "r+b" if path.is_file() else "wb", buffering=0)
     if existed and not path.is_file():  # a device, a pipe
@@ -318,7 +330,7 @@ def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report
     else:
         lock(file, path)
         remove_leftovers(path)
-        report = Report(file, layout, path, ending._replace(resumed=resume))
+        report = Report(file, layout, path, ending._replace(resumed=resume), is_joined=is_joined)
     try:
         if existed and resume:
             report.begin_again()

@@ -383,7 +383,7 @@ def test_a_file_is_split_at_its_end(tmp_path: Path, each: int, files: list[list[
 
 
 def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
-    """Broken before or amid its splitting, a run ends in the same numbered files; a finished one is not asked again."""
+    """Broken before or amid its splitting, a run ends in the same numbered files."""
     path, ending = tmp_path / "out.csv", Ending(split_rows=3, as_completed=True)
     report = open_report(path, layout(), ending)
     report.write(pairs(SHUFFLED))
@@ -394,8 +394,35 @@ def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
     assert go_on(path, layout(), ending) == []
     assert numbered(path, 1).read_bytes() == unbroken(layout(), SHUFFLED[:3])
     assert numbered(path, 2).read_bytes() == unbroken(layout(), SHUFFLED[3:])
-    with pytest.raises(ReportError, match="finished"):
+
+
+def test_a_finished_split_run_is_gone_on_with(tmp_path: Path) -> None:
+    """Nothing of its numbered files is asked twice, but failures if wished, and what the list has more of."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=2)
+    report = open_report(path, layout(), ending)
+    report.write([(target(number), answer(number, None if number == 1 else 200)) for number in [2, 1, 0, 3]])
+    report.finish()
+    assert go_on(path, layout(), ending) == [4]
+    assert go_on(path, layout(), ending) == []
+    assert go_on(path, layout(), Ending(split_rows=3), retry_failed=True) == [1]
+    assert numbered(path, 1).read_bytes() == unbroken(layout(), [0, 1, 2])
+    assert numbered(path, 2).read_bytes() == unbroken(layout(), [3, 4])
+    assert names_in(tmp_path) == ["out-1.csv", "out-2.csv"]
+
+
+def test_numbered_files_of_another_list_are_not_gone_on_with(tmp_path: Path) -> None:
+    """They stay as they are, and nothing is left beside them."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=2)
+    report = open_report(path, layout(), ending)
+    report.write(pairs(SHUFFLED))
+    report.finish()
+    report = open_report(path, layout(), ending, resume=True)
+    with pytest.raises(ReportError, match="another list"):
+        report.resume([target(number) for number in range(1, 3)])
+    numbered(path, 2).write_text("mine")
+    with pytest.raises(ReportError, match=r"out-2.csv. does not begin"):
         open_report(path, layout(), ending, resume=True)
+    assert names_in(tmp_path) == ["out-1.csv", "out-2.csv", "out-3.csv"]
 
 
 def test_going_on_replaces_no_numbered_file_of_another(tmp_path: Path) -> None:
