@@ -110,10 +110,11 @@ def _keeps_promise(pair: str, attributes: Mapping[str, str]) -> bool:
 def _seconds_until(date: str) -> float:
     """Return the seconds until a date, inf for what is none: a cookie lives for a chain, so it is past or not.
 
-    The jar reads fewer forms of it, and a year "70" as 2070 (RFC 6265, section 5.1.1).
+    The jar reads a year "70" as 2070, and other forms than this (RFC 6265, section 5.1.1).
     """
+    date = date.replace("/", "-")
     try:
-        moment = parsedate_tz(date)
+        moment = parsedate_tz(date) or parsedate_tz(f"{date} GMT")
         return timegm(moment[:6]) - time.time() if moment else inf
     except (ValueError, TypeError, IndexError, OverflowError):
         return inf

@@ -100,7 +100,7 @@ class Follower:
         began = time.monotonic()
         self._stop.only_note()
         self._bar = Bar(
-            sys.stderr, total=None, initial=self._report.rows_written, enabled=not self._quiet, lang=self._lang
+            sys.stderr, total=None, initial=self._report.rows_done, enabled=not self._quiet, lang=self._lang
         )
         if not where:
             self._reader_left = reader_watch(sys.stdout)

@@ -63,7 +63,8 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator
 
     What a server or a network does is a Result, never an exception, and so is an item that is no text.  Raises
     TypeError for an unknown option and ValueError for a value that one cannot have, when called; and, while iterating,
-    what *urls* itself raises, after the results of what it gave before.
+    what *urls* itself raises, after the results of what it gave before, and RuntimeError where this machine is so short
+    of memory that a thread has died.
 
     >>> from status_probe import probe_urls
     >>> [result] = probe_urls(["http://127.0.0.1:9/"], retries=0)

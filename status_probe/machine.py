@@ -15,7 +15,7 @@ RESERVED_FILES = 64  # lists, output, libraries, the name service's sockets
 WANTED_IDLE = 256  # idle connections; more are of no use, a host comes round before that
 # Name look-ups: one that nobody waits for any more goes on for as long as the system asks, 30 s where three name
 # servers are silent.  Were there too few, dead names would take them all, and live ones could not be looked up.
-WANTED_LOOK_UPS, LOOK_UPS_A_WORKER = 512, 4
+WANTED_LOOK_UPS, LOOK_UPS_A_WORKER, FEW_LOOK_UPS = 512, 4, 64
 
 
 class Fit(NamedTuple):
@@ -52,10 +52,9 @@ def fit_to_limits(workers: int) -> Fit:
     files = raise_file_limit(wanted + look_ups)
     if files is None:
         return Fit(workers, WANTED_IDLE, look_ups)
-    look_ups = max(2 * workers, min(look_ups, files - wanted))
     if files >= wanted:
-        return Fit(workers, WANTED_IDLE, look_ups)
+        return Fit(workers, WANTED_IDLE, max(FEW_LOOK_UPS, 2 * workers, min(look_ups, files - wanted)))
     fitting = max(1, min(workers, (files - RESERVED_FILES) // 2))
     if fitting < workers:
         log.warning("only %d of %d workers fit into this system's limit of %d open files", fitting, workers, files)
-    return Fit(fitting, max(0, files - RESERVED_FILES - 2 * fitting), look_ups)
+    return Fit(fitting, max(0, files - RESERVED_FILES - 2 * fitting), max(FEW_LOOK_UPS, 2 * fitting))

@@ -1,6 +1,6 @@
 """A file's rows in input order: where each is, and a new file put in the place of the old in one step.
 
-No row is held in memory: a row is known by its offset and size, 12 bytes in all, and copied through a small buffer.
+No row is held in memory: a row is known by its offset and size, 13 bytes in all, and copied through a small buffer.
 (A memory map of the file would count as memory used, page by page.)
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import os
+import re
 import shutil
 import tempfile
 from array import array
@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
+from zlib import crc32
 
 __all__ = [
     "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "join_numbered", "never", "numbered",
-    "remove_leftovers", "replace_file", "rows_to_keep", "write_numbered",
+    "remove_leftovers", "replace_file", "rows_in_order", "write_numbered",
 ]  # fmt: skip
 
 SUFFIX = ".status-probe.tmp"  # of what is to take the place of a report
@@ -65,13 +66,14 @@ class RowIndex:
         self._sizes = array("I")  # bytes, the line end included; 0 where there is no row
         self._passing = bytearray()  # 1 where the row only stays until there is another
         self.in_order = True  # whether each row came behind those before it
-        self.has_gaps = False  # whether a row came in the place of an earlier one, which is in the file still
+        self.replaced: set[int] = set()  # offsets of rows that others have come for, and that are in the file still
 
     def add(self, number: int, offset: int, size_bytes: int, *, passing: bool = False) -> None:
         """Note the row of target *number*, in the place of an earlier one; a *passing* one is to be asked again."""
         if number < len(self._sizes):
             self.in_order = False
-            self.has_gaps = self.has_gaps or self._sizes[number] > 0
+            if self._sizes[number]:
+                self.replaced.add(self._offsets[number])
         else:
             missing = number + 1 - len(self._sizes)
             self._offsets.frombytes(bytes(missing * self._offsets.itemsize))
@@ -101,19 +103,17 @@ class RowIndex:
         for number in self:
             self._offsets[number] = offset
             offset += self._sizes[number]
-        self.in_order, self.has_gaps = True, False
+        self.in_order = True
+        self.replaced.clear()
 
 
-def rows_to_keep(
-    path: Path, index: RowIndex, *, as_completed: bool = False, is_stopped: Callable[[], bool] = never
-) -> Iterator[bytes]:
-    """Yield the rows of the file that the index knows, in input order or in that of the file.
+def rows_in_order(path: Path, index: RowIndex, is_stopped: Callable[[], bool] = never) -> Iterator[bytes]:
+    """Yield the rows of the file, in input order.
 
     Raises Stopped when *is_stopped* says so, and FileChanged.
     """
-    numbers = sorted(index, key=lambda number: index.place(number)[0]) if as_completed else index
     with path.open("rb", NEAR_BYTES) as file:
-        for number in numbers:
+        for number in index:
             if is_stopped():
                 raise Stopped
             offset, size_bytes = index.place(number)
@@ -144,13 +144,17 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
 
 def remove_leftovers(path: Path) -> None:
     """Remove what runs that were killed left beside the report *path*, which no other run is writing."""
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*{SUFFIX}"):
-        with contextlib.suppress(OSError):  # on Windows another run may be writing it
-            left.unlink()
+    name = re.compile(f"{re.escape(_prefix(path))}[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
+    for left in path.parent.iterdir():
+        if name.fullmatch(left.name):
+            with contextlib.suppress(OSError):  # on Windows another run may be writing it
+                left.unlink()
 
 
 def _prefix(path: Path) -> str:
-    return f"{path.name[:50]}."  # a name may have 255 bytes
+    """Return what the report's own temporary files begin with; a name has 255 bytes at most."""
+    name = path.name
+    return f"{name if len(os.fsencode(name)) < 200 else f'{name[:40]}-{crc32(os.fsencode(name)):08x}'}."
 
 
 def numbered(path: Path, number: int) -> Path:

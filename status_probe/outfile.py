@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 __all__ = ["ReportError", "lock", "refuse"]
 
+MANY_FILES = 1000  # more are seldom made, and "report-2024.csv" is seldom one of them: that is looked at when it is
+
 
 class ReportError(ValueError):
     """The output cannot be used; the message is one line for the user."""
@@ -21,8 +23,11 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
         raise ReportError(f'there is no directory "{path.parent}"')
     if path.is_dir():
         raise ReportError(f'"{path}" is a directory; name a file')
-    for place in [*filter(Path.exists, [path]), *(_numbered(path) if split else ())]:
-        _refuse_existing(place, sources, may_be_written=resume or overwrite)
+    for number, place in _numbered(path) if split else ():
+        if number < MANY_FILES or overwrite:
+            _refuse_existing(place, sources, may_be_written=resume or overwrite)
+    if path.exists():
+        _refuse_existing(path, sources, may_be_written=resume or overwrite)
     if path.exists() and not path.is_file() and (resume or split):
         raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
 
@@ -59,10 +64,11 @@ def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool
         raise ReportError(f'"{path}" exists; go on with it by --resume, or replace it by --overwrite')
 
 
-def _numbered(path: Path) -> list[Path]:
+def _numbered(path: Path) -> list[tuple[int, Path]]:
     """Return the numbered files of *path* that there are, each of which may be replaced or removed at the end."""
-    name = re.compile(rf"{re.escape(path.stem)}-[1-9][0-9]*{re.escape(path.suffix)}", re.IGNORECASE)
-    return sorted(place for place in path.parent.iterdir() if name.fullmatch(place.name) and place.is_file())
+    name = re.compile(rf"{re.escape(path.stem)}-([1-9][0-9]*){re.escape(path.suffix)}", re.IGNORECASE)
+    found = [(name.fullmatch(place.name), place) for place in path.parent.iterdir() if place.is_file()]
+    return sorted((int(match[1][:9]), place) for match, place in found if match)
 
 
 def _same(path: Path, source: str) -> bool:

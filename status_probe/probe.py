@@ -272,8 +272,13 @@ def _chain_of(failure: Failure) -> Chain:
 
 
 def _more_telling(earlier: Chain | None, later: Chain) -> Chain:
-    """Return the one to tell of: where http has no answer either, that TLS failed says that somebody is there."""
-    return earlier if earlier and earlier.outcome is Outcome.TLS_ERROR and not later.hops else later
+    """Return the one to tell of: where http has no answer either, that TLS failed says that somebody is there.
+
+    Not where another attempt may be answered by http.
+    """
+    if earlier is None or earlier.outcome is not Outcome.TLS_ERROR or later.failure is None or later.hops:
+        return later  # mostly
+    return later if is_passing(later.outcome, None, later.failure.cause) else earlier
 
 
 def _cannot_do_tls(chain: Chain) -> bool:

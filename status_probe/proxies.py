@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from .urls import Url, redact
+from .urls import DEFAULT_PORTS, Url, redact
 
 __all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy", "windows_exceptions"]
 
@@ -110,10 +110,14 @@ class ProxyRules:
         return None if proxy is None or self._bypassed(url.host, url.port) else proxy
 
     def ways_to(self, host: str, port: int) -> set[Proxy | None]:
-        """Return the proxies that a host is asked through, by whichever scheme; None stands for none."""
+        """Return the proxies that a host may be asked through, where only its port says by which scheme.
+
+        None stands for none.
+        """
         if self._bypassed(host, port):
             return {None}
-        return {self._proxies.get(scheme) or self._proxies.get("all") for scheme in ("http", "https")}
+        schemes = [scheme for scheme, usual in DEFAULT_PORTS.items() if port == usual] or DEFAULT_PORTS
+        return {self._proxies.get(scheme) or self._proxies.get("all") for scheme in schemes}
 
     def _find_rule(self, host: str, port: int) -> bool:
         return any(_matches(rule, host.rstrip("."), port) for rule in self._rules)

@@ -26,17 +26,18 @@ from .order import (
     Ending,
     FileChanged,
     RowIndex,
+    Stopped,
     join_numbered,
     never,
     numbered,
     remove_leftovers,
     replace_file,
-    rows_to_keep,
+    rows_in_order,
     write_numbered,
 )
 from .outfile import ReportError, lock, refuse
 from .records import Result, Target
-from .resume import Listed, fill_index, holds_no_row
+from .resume import Listed, fill_index, holds_no_row, read_rows
 
 __all__ = ["SHEET_ROWS", "Report", "ReportError", "open_report"]
 
@@ -71,11 +72,12 @@ class Report:
         self._index = RowIndex()
         self._end = 0  # bytes in the file, all of them whole rows
         self._rows = 0
+        self.rows_done = 0  # of an earlier run, that are not to be asked again
         self._has_earlier = False  # rows of an earlier run, which resume() is to read
 
     @property
     def rows_written(self) -> int:
-        """How many rows the report has, those of earlier runs among them."""
+        """How many lines have a row in the report, by earlier runs among them."""
         return self._rows
 
     # Going on
@@ -122,7 +124,7 @@ class Report:
                 file.seek(len(self._layout.heading()))
                 self._end, gaps = fill_index(self._index, file, self._layout, listed, retry_failed=retry_failed)
             if gaps:
-                self._rewrite(rows_to_keep(self._named(), self._index))
+                self._rewrite(rows_in_order(self._named(), self._index))
                 self._reopen()
             self._file.truncate(self._end)
             self._file.seek(self._end)
@@ -132,6 +134,7 @@ class Report:
                 self._named().unlink()
             raise ReportError(f'cannot go on with "{self._path}": {exc}') from exc
         self._rows = sum(1 for _ in self._index)
+        self.rows_done = sum(1 for _ in filter(self.done, self._index))
         self._has_earlier = False
 
     def _reopen(self) -> None:
@@ -218,7 +221,10 @@ class Report:
             there = self._path.stat()
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "it was removed", str(self._path)) from None
-        here = os.fstat(self._file.fileno())
+        try:
+            here = os.fstat(self._file.fileno())
+        except OSError:  # of FAT, on Windows with Python 3.12.0
+            return
         if here.st_size != self._end or not os.path.samestat(here, there):
             raise FileChanged(self._path)
 
@@ -229,8 +235,9 @@ class Report:
 
         Return why it could not be put in order, if so: it then has every row, in order of completion.
 
-        Raises OSError if the numbered files cannot be made, the one file then has every row; or if that is gone, or
-        changed by others.  Raises Stopped when *is_stopped* says so; the file has every row then.
+        Raises OSError if the numbered files cannot be made, or rows that were replaced be left out, the one file then
+        has every row; or if that is gone, or changed by others.  Raises Stopped when *is_stopped* says so; the file has
+        every row then.
         """
         self._check_there()
         try:
@@ -258,20 +265,29 @@ class Report:
         return self._path
 
     def _put_in_order(self, path: Path, is_stopped: Callable[[], bool]) -> OSError | None:
-        as_completed = self._ending.as_completed
-        rows = rows_to_keep(path, self._index, as_completed=as_completed, is_stopped=is_stopped)
+        as_completed, index = self._ending.as_completed, self._index
+        rows = self._rows_as_completed(path, is_stopped) if as_completed else rows_in_order(path, index, is_stopped)
         if self._ending.split_rows:
             self._let_go()
             write_numbered(path, self._layout.heading(), rows, self._ending)
             path.unlink()
-        elif self._index.has_gaps or not (as_completed or self._index.in_order):
+        elif index.replaced or not (as_completed or index.in_order):
             try:
                 self._rewrite(rows)
-            except FileChanged:
-                raise
             except OSError as exc:
+                if index.replaced or isinstance(exc, FileChanged):
+                    raise
                 return exc
         return None
+
+    def _rows_as_completed(self, path: Path, is_stopped: Callable[[], bool]) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            file.seek(len(self._layout.heading()))
+            for offset, row in read_rows(file, self._layout.eol):
+                if is_stopped():
+                    raise Stopped
+                if offset not in self._index.replaced:
+                    yield row
 
     def _rewrite(self, rows: Iterable[bytes]) -> None:
         """Make the file one of these rows; it is to be closed then."""

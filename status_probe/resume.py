@@ -119,7 +119,7 @@ def fill_index(
         else:
             has_failed = retry_failed and not earlier.cells[status_at]
             index.add(earlier.number, earlier.offset, earlier.size_bytes, passing=has_failed)
-    return end, gaps or index.has_gaps
+    return end, gaps or bool(index.replaced)
 
 
 def match_rows(file: BinaryIO, layout: Layout, listed: Listed) -> Iterator[EarlierRow]:

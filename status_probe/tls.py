@@ -69,7 +69,6 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_ACCESS_DENIED": ("handshake_refused", "the server denied access in the TLS handshake"),
-    "DH_KEY_TOO_SMALL": ("handshake_refused", "the server's key exchange is too weak"),
     "EE_KEY_TOO_SMALL": ("other", "the certificate's key is too short"),
     "CA_MD_TOO_WEAK": ("other", "the certificate is signed with an algorithm that is no longer safe"),
 }

@@ -20,7 +20,7 @@ from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
     "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact",
-    "redact_urls", "show_host",
+    "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends.  The marks that take no room come with copied text: U+202A, say, where an
@@ -53,7 +53,8 @@ _AUTHORITY_END = re.compile(r"[/\\?#]|\Z")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
 _MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\]|\Z)|[^/\\?#]*:[/\\]{2}", re.IGNORECASE).match
 _QUOTES = frozenset({"Pi", "Pf", "Ps", "Pe"})  # Unicode's quotation marks and brackets, by category
-_SLASHES = re.compile(r"[/\\]{2}").search
+_MAY_HOLD_URL = re.compile(r"[/\\]|https?:", re.IGNORECASE).search
+_PASSWORD_WITHIN = re.compile(r"(://[^\s/?#\\:@]*:)[^\s/?#\\@]*@")  # each byte is looked at twice at most
 _STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
 _REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
 
@@ -91,11 +92,12 @@ class Url(NamedTuple):
     @property
     def shown(self) -> str:
         """The whole URL with the user's name, and ``***`` for the password, also for those of URLs within it."""
+        text = _PASSWORD_WITHIN.sub(r"\1***@", self.text) if "@" in self.target else self.text
         if self.username is None:
-            return redact(self.text)
+            return text
         name, colon, _ = self.username.partition(":")  # one that was written as %3A may hide a password
         user = _escape(name, _NOT_IN_USERINFO) + (":***" if colon or self.password is not None else "")
-        return redact(self.text).replace("://", f"://{user}@", 1)
+        return text.replace("://", f"://{user}@", 1)
 
     @property
     def authorization(self) -> str | None:
@@ -196,10 +198,9 @@ def redact(text: str) -> str:
     return _PASSWORD.sub(r"\1***@", text) if "@" in text else text
 
 
-def redact_urls(text: str) -> str:
-    """Do as `redact` from the first two slashes on: before them ``mail:bob@example.com`` is no name and password."""
-    slashes = _SLASHES(text)
-    return text[: slashes.start()] + redact(text[slashes.start() :]) if slashes else text
+def redact_note(text: str) -> str:
+    """Do as `redact` for a text that may hold a URL: ``mail:bob@example.com`` alone is no name and password."""
+    return redact(text) if _MAY_HOLD_URL(text) else text
 
 
 def _from_plain(scheme: str, host: str, port: str | None, target: str) -> Url:

@@ -140,8 +140,8 @@ class Workers:
 
     def check(self) -> None:
         """Raise ThreadLost if a thread has ended early, as one does where it cannot even have memory to make a row."""
-        is_whole = self._stopped or self._is_over or all(thread.is_alive() for thread in self._threads)
-        if self._has_lost or not is_whole:
+        have_ended = not all(thread.is_alive() for thread in self._threads)  # before the look at whether they may have
+        if self._has_lost or (have_ended and not (self._stopped or self._is_over)):
             raise ThreadLost("a thread of this program has ended early: is this machine out of memory?")
 
     def join(self, seconds: float) -> bool:
@@ -187,7 +187,7 @@ class Workers:
                 time.sleep(0)  # another thread takes the interpreter's lock, which is not asked back for 50 ms
 
     def _work(self, place: int) -> None:
-        queue = self._queue
+        queue, task = self._queue, None
         try:
             task = queue.get()
             while True:
@@ -200,7 +200,8 @@ class Workers:
             pass  # the end
         except BaseException:  # out of memory, say; see check()
             self._has_lost = True
-            queue.done(task)
+            if task:
+                queue.done(task)
             log.exception("internal error")
 
     def _do(self, task: Task, began: float) -> None:

@@ -77,6 +77,16 @@ def test_there_is_room_for_the_look_ups_of_silent_names():
         assert fit_to_limits(workers).look_ups >= workers * 30 / 5 + workers
 
 
+def test_few_files_leave_room_for_look_ups():
+    """Where files are few, few workers have more look-ups than two each all the same."""
+    print_fit = "from status_probe.machine import fit_to_limits as fit; print(fit(1).look_ups, fit(500).look_ups)"
+    command = ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", sys.executable, "-c", print_fit]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout
+    few, many = map(int, told.split())
+    assert few >= 64
+    assert many <= 200
+
+
 def test_out_of_threads_for_look_ups_is_our_own_fault(monkeypatch):
     """A look-up for which no thread can be started is local_error, not dns_error."""
     def refuse(_: threading.Thread) -> None:

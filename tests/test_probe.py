@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from status_probe import dial, opener
+from status_probe import dial, opener, probe_urls
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one, within
 from tests.server import Script, Server, answer, close, closed_port, deaf_address, hang, redirect, reset, server_context
@@ -155,12 +155,21 @@ def test_a_line_without_a_scheme_is_asked_twice_at_most_where_nobody_is(method, 
 
 
 def test_a_handshake_that_failed_is_told_where_http_has_no_answer_either():
-    """A line without a scheme: that somebody refused TLS says more than that http, asked in its place, was cut off."""
+    """A line without a scheme: that somebody refused TLS says more than that http, asked then, is not spoken."""
     refused = [b"\x15\x03\x03\x00\x02\x02\x28", close()]
-    with Server(on_connect=refused) as server:
+    with Server(on_connect=lambda number: [b"SSH-2.0\r\n", close()] if number else refused) as server:
         row = ask_one(f"127.0.0.1:{server.port}/")
         assert server.connections == 2
     assert (row.outcome, row.ip, row.redirects) == (Outcome.TLS_ERROR, "127.0.0.1", 0)
+
+
+def test_http_is_asked_again_where_that_may_help():
+    """A line without a scheme whose https cannot be had, and whose http fails in passing, is tried again."""
+    refused = [b"\x15\x03\x03\x00\x02\x02\x28", close()]
+    scripts = [refused, [reset()], refused]
+    with Server(answer(410), on_connect=lambda number: scripts[number] if number < 3 else ()) as server:
+        [row] = probe_urls([f"127.0.0.1:{server.port}/"], proxy="", retry_wait=0.0)
+    assert (row.status, row.attempts) == (410, 2)
 
 
 @pytest.mark.parametrize("status", [200, 404])

@@ -344,3 +344,11 @@ def test_socks_without_its_extra_is_told_at_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "socks", None)
     with pytest.raises(ValueError, match=r"requests\[socks\]"):
         open_probe(Options(proxy="socks5://127.0.0.1", environ={}))
+
+
+def test_the_ways_to_a_host_are_those_of_its_port():
+    """A usual port tells the scheme; another may be asked by either."""
+    one, other = ProxyAddress("http", "p", 1), ProxyAddress("http", "q", 1)
+    rules = ProxyRules({"http": one, "https": other}, "near.test")
+    assert [rules.ways_to("a.test", port) for port in (80, 443, 8080)] == [{one}, {other}, {one, other}]
+    assert rules.ways_to("near.test", 80) == ProxyRules({"https": one}).ways_to("a.test", 80) == {None}

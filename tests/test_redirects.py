@@ -203,6 +203,7 @@ def test_an_attribute_that_is_none_costs_no_cookie(attributes):
 @pytest.mark.parametrize("date", [
     "Thu, 01-Jan-70 00:00:01 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Wed, 01-Jan-75 00:00:00 GMT",
     "Thu Jan  1 00:00:00 1970", "Thu Jan 01 1970 00:00:00 GMT+0000 (UTC)", "Do, 01-Jan-1970 00:00:00 GMT",
+    "Thu, 01-Jan-1970 00:00:00", "01-Jan-70 00:00:01", "Thu, 01/Jan/1970 00:00:00 GMT",
 ])  # fmt: skip
 def test_a_cookie_is_taken_back_by_a_date_of_any_form(date):
     """What a browser does not send on is not sent: the page that was reached without it is."""

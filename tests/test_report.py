@@ -262,6 +262,27 @@ def test_a_failure_stays_until_it_has_another_row(tmp_path: Path, written: list[
     assert path.read_bytes() == unbroken(layout())
 
 
+def test_rows_that_cannot_be_left_out_are_told(tmp_path: Path) -> None:
+    """Where a spreadsheet holds the file, a line has two rows for now: that is no run that was completed."""
+    path = tmp_path / "out.csv"
+    half_failed(path)
+    with pytest.raises(PermissionError):
+        go_on(path, layout(), Ending(replace=refuse), retry_failed=True)
+    assert path.read_bytes().count(b"\r\n") == 1 + LINES + 2
+    assert go_on(path, layout()) == []
+    assert path.read_bytes() == unbroken(layout())
+
+
+def test_a_number_that_is_a_year_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A file of the same name with a large number is no part of a split report."""
+    (tmp_path / "out-2024.csv").write_text("mine")
+    report = open_report(tmp_path / "out.csv", layout(), Ending(split_rows=3))
+    report.write(pairs(SHUFFLED))
+    assert report.finish() is None
+    assert names_in(tmp_path) == ["out-1.csv", "out-2.csv", "out-2024.csv"]
+    assert (tmp_path / "out-2024.csv").read_text() == "mine"
+
+
 @pytest.mark.parametrize("split_rows", [0, 3])
 def test_rows_as_completed_have_no_earlier_failures_among_them(tmp_path: Path, split_rows: int) -> None:
     """Rows that were replaced are gone at the end, also where the others stay in the order of their completion."""
@@ -587,13 +608,17 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
     """A kill amid putting rows in order leaves a file beside; the next run takes its own away, and no other."""
 
     def copy_beside(new: Path, _: Path) -> None:
-        shutil.copy(new, new.with_name(new.name.replace(".status-probe", "2.status-probe")))
+        shutil.copy(new, new.with_name(new.name[: -len("12345678.status-probe.tmp")] + "leftover.status-probe.tmp"))
 
     path = tmp_path / name
     report = open_report(path, layout(), Ending(replace=copy_beside))
     report.write(pairs(SHUFFLED))
     report.finish()
-    (tmp_path / "other.csv.left.status-probe.tmp").touch()
-    assert len(names_in(tmp_path)) == 3
+    others = [f"{stem}.csv.leftover.status-probe.tmp" for stem in ("other", path.stem + "2", path.stem + ".csv")]
+    for other in others[: 1 if len(name) > 50 else 3]:
+        (tmp_path / other).touch()
+    before = names_in(tmp_path)
     assert go_on(path, layout()) == []
-    assert names_in(tmp_path) == sorted([name, "other.csv.left.status-probe.tmp"])
+    [removed] = set(before) - set(names_in(tmp_path))
+    assert removed.endswith(".leftover.status-probe.tmp")
+    assert removed not in others

@@ -17,7 +17,7 @@ from itertools import chain, count, dropwhile, islice
 from status_probe.records import COLUMNS
 from status_probe.sources.lines import Content, SourceError, quoted, read_lines
 from status_probe.sources.plain import Entry, checked
-from status_probe.urls import BLANKS, redact, redact_urls
+from status_probe.urls import BLANKS, redact, redact_note
 
 __all__ = ["Table"]
 
@@ -65,7 +65,7 @@ class Table:
         for row, (cells, fault) in self._numbered():
             url, long = checked(cells[place].strip(BLANKS) if place < len(cells) else "")
             own_cells = [
-                (redact if column == place else redact_urls)(cell)[:CELL_LIMIT]
+                (redact if column == place else redact_note)(cell)[:CELL_LIMIT]
                 for column, cell in enumerate(self._fitted(cells))
             ]
             yield row, url, own_cells, fault or long
