@@ -19,7 +19,6 @@ from email.message import Message
 from email.utils import parsedate_tz
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from math import inf, isfinite
 from typing import cast
 
 from .urls import DEFAULT_PORTS, Url
@@ -29,13 +28,16 @@ __all__ = ["ChainCookies"]
 MOST_COOKIES = 180  # of one answer, the last ones; and characters of one: as Chromium has it
 MOST_CHARACTERS = 4096
 
-# The attributes that count, each if its value does.
-_COUNTS: dict[str, Callable[[str], object]] = {
-    "secure": lambda _: True,
-    "path": re.compile("/").match,
-    "domain": re.compile(r"\.?[^.]").match,
-    "max-age": re.compile(r"-?[0-9]+\Z").match,
-    "expires": lambda value: isfinite(_seconds_until(value)),
+_IS_DOMAIN = re.compile(r"\.?[^.]").match
+_IS_WHOLE = re.compile(r"-?[0-9]+\Z").match
+
+# What is kept of the attributes that count, None where the value of one does not.
+_READERS: dict[str, Callable[[str], str | None]] = {
+    "secure": lambda _: "",
+    "path": lambda value: value if value.startswith("/") else None,
+    "domain": lambda value: value if _IS_DOMAIN(value) else None,
+    "max-age": lambda value: value[:12] if _IS_WHOLE(value) else None,  # the jar computes with floats
+    "expires": lambda value: _age_at(value),
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no cookie has any: RFC 6265bis, section 5.7
 
@@ -84,14 +86,15 @@ def _as_browsers_read(set_cookie: str, url: Url) -> str:
     for attribute in attributes:
         name, _, value = (part.strip() for part in attribute.partition("="))
         name = name.lower()
-        counts = _COUNTS.get(name)
-        if counts and counts(value):
-            kept[name] = {"secure": "", "max-age": value[:12]}.get(name, value)  # the jar computes with floats
+        read = _READERS.get(name)
+        read_value = read(value) if read else None
+        if read_value is not None:
+            kept[name] = read_value
         elif name == "path":
             kept.pop(name, None)  # the default one, then
-    expires = kept.pop("expires", None)
-    if expires and "max-age" not in kept and _seconds_until(expires) <= 0:
-        kept["max-age"] = "0"
+    age = kept.pop("expires", "")
+    if age:
+        kept.setdefault("max-age", age)
     if ("secure" in kept and url.scheme == "http") or not _keeps_promise(pair, kept):
         return ""
     if kept.get("domain", "").strip(".").lower() == url.host and "." not in url.host:
@@ -107,17 +110,20 @@ def _keeps_promise(pair: str, attributes: Mapping[str, str]) -> bool:
     return "secure" in attributes or not name.startswith("__secure-")
 
 
-def _seconds_until(date: str) -> float:
-    """Return the seconds until a date, inf for what is none: a cookie lives for a chain, so it is past or not.
+def _age_at(date: str) -> str | None:
+    """Return the Max-Age that Expires stands for: "0" for the past, "" for later, None for what is no date.
 
-    The jar reads a year "70" as 2070, and other forms than this (RFC 6265, section 5.1.1).
+    A cookie lives for a chain, so it is past or not.  The jar reads a year "70" as 2070, and other forms than this (RFC
+    6265, section 5.1.1).
     """
     date = date.replace("/", "-")
     try:
         moment = parsedate_tz(date) or parsedate_tz(f"{date} GMT")
-        return timegm(moment[:6]) - time.time() if moment else inf
+        if moment is None:
+            return None
+        return "0" if timegm(moment[:6]) <= time.time() else ""
     except (ValueError, TypeError, IndexError, OverflowError):
-        return inf
+        return None
 
 
 class _Answer:

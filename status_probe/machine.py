@@ -51,7 +51,7 @@ def fit_to_limits(workers: int) -> Fit:
     wanted = RESERVED_FILES + 2 * workers + WANTED_IDLE
     files = raise_file_limit(wanted + look_ups)
     if files is None:
-        return Fit(workers, WANTED_IDLE, look_ups)
+        files = wanted + look_ups
     if files >= wanted:
         return Fit(workers, WANTED_IDLE, max(FEW_LOOK_UPS, 2 * workers, min(look_ups, files - wanted)))
     fitting = max(1, min(workers, (files - RESERVED_FILES) // 2))

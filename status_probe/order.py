@@ -153,8 +153,8 @@ def remove_leftovers(path: Path) -> None:
 
 def _prefix(path: Path) -> str:
     """Return what the report's own temporary files begin with; a name has 255 bytes at most."""
-    name = path.name
-    return f"{name if len(os.fsencode(name)) < 200 else f'{name[:40]}-{crc32(os.fsencode(name)):08x}'}."
+    encoded = os.fsencode(path.name)
+    return f"{path.name}." if len(encoded) < 200 else f"{path.name[:40]}-{crc32(encoded):08x}."
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -28,8 +28,8 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
             _refuse_existing(place, sources, may_be_written=resume or overwrite)
     if path.exists():
         _refuse_existing(path, sources, may_be_written=resume or overwrite)
-    if path.exists() and not path.is_file() and (resume or split):
-        raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
+        if not path.is_file() and (resume or split):
+            raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
 
 
 def lock(file: BinaryIO, path: Path) -> None:
@@ -67,8 +67,11 @@ def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool
 def _numbered(path: Path) -> list[tuple[int, Path]]:
     """Return the numbered files of *path* that there are, each of which may be replaced or removed at the end."""
     name = re.compile(rf"{re.escape(path.stem)}-([1-9][0-9]*){re.escape(path.suffix)}", re.IGNORECASE)
-    found = [(name.fullmatch(place.name), place) for place in path.parent.iterdir() if place.is_file()]
-    return sorted((int(match[1][:9]), place) for match, place in found if match)
+    return sorted(
+        (int(match[1][:9]), place)
+        for place in path.parent.iterdir()
+        if (match := name.fullmatch(place.name)) and place.is_file()  # the name costs no look at the disk
+    )
 
 
 def _same(path: Path, source: str) -> bool:

@@ -106,7 +106,7 @@ class ProxyRules:
         """Return the proxy to ask *url* through, None for none."""
         if not self._proxies:
             return None
-        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
+        proxy = self._by_scheme(url.scheme)
         return None if proxy is None or self._bypassed(url.host, url.port) else proxy
 
     def ways_to(self, host: str, port: int) -> set[Proxy | None]:
@@ -117,7 +117,10 @@ class ProxyRules:
         if self._bypassed(host, port):
             return {None}
         schemes = [scheme for scheme, usual in DEFAULT_PORTS.items() if port == usual] or DEFAULT_PORTS
-        return {self._proxies.get(scheme) or self._proxies.get("all") for scheme in schemes}
+        return {self._by_scheme(scheme) for scheme in schemes}
+
+    def _by_scheme(self, scheme: str) -> Proxy | None:
+        return self._proxies.get(scheme) or self._proxies.get("all")
 
     def _find_rule(self, host: str, port: int) -> bool:
         return any(_matches(rule, host.rstrip("."), port) for rule in self._rules)

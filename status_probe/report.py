@@ -72,13 +72,17 @@ class Report:
         self._index = RowIndex()
         self._end = 0  # bytes in the file, all of them whole rows
         self._rows = 0
-        self.rows_done = 0  # of an earlier run, that are not to be asked again
         self._has_earlier = False  # rows of an earlier run, which resume() is to read
 
     @property
     def rows_written(self) -> int:
         """How many lines have a row in the report, by earlier runs among them."""
         return self._rows
+
+    @property
+    def rows_done(self) -> int:
+        """How many lines have a row and are not to be asked again; counted when asked for."""
+        return sum(1 for _ in filter(self.done, self._index))
 
     # Going on
 
@@ -134,7 +138,6 @@ class Report:
                 self._named().unlink()
             raise ReportError(f'cannot go on with "{self._path}": {exc}') from exc
         self._rows = sum(1 for _ in self._index)
-        self.rows_done = sum(1 for _ in filter(self.done, self._index))
         self._has_earlier = False
 
     def _reopen(self) -> None:

@@ -22,6 +22,9 @@ _OP_LEGACY_SERVER_CONNECT = 0x4
 # with; and it has DHE, which no browser offers, so that a server that prefers a short DHE key fails for us alone.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!DSS:!AESCCM"
 
+_SHORT_KEY = ("other", "the certificate's key is too short")
+_WEAK_SIGNATURE = ("other", "the certificate is signed with an algorithm that is no longer safe")
+
 # What X509_verify_cert says (openssl/x509_vfy.h): a cause, and a sentence for the owner of the site.
 _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     2: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
@@ -34,9 +37,9 @@ _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     23: ("other", "the certificate was revoked"),
     62: ("wrong_host", "the certificate is for another host name"),
     64: ("wrong_address", "the certificate is not for this IP address"),
-    66: ("other", "the certificate's key is too short"),
+    66: _SHORT_KEY,
     67: ("other", "the key of the certificate's issuer is too short"),
-    68: ("other", "the certificate is signed with an algorithm that is no longer safe"),
+    68: _WEAK_SIGNATURE,
 }
 
 _FAILED = ("handshake_refused", "the TLS handshake failed")
@@ -69,8 +72,8 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_UNKNOWN_CA": _CLIENT_CERTIFICATE_REFUSED,
     "TLSV1_ALERT_ACCESS_DENIED": ("handshake_refused", "the server denied access in the TLS handshake"),
-    "EE_KEY_TOO_SMALL": ("other", "the certificate's key is too short"),
-    "CA_MD_TOO_WEAK": ("other", "the certificate is signed with an algorithm that is no longer safe"),
+    "EE_KEY_TOO_SMALL": _SHORT_KEY,
+    "CA_MD_TOO_WEAK": _WEAK_SIGNATURE,
 }
 
 

@@ -260,13 +260,17 @@ def _parse_schemeless(text: str, scheme: str) -> Url:
 
 def _is_quoted(text: str) -> bool:
     """Whether the host is written with quotation marks or brackets, ASCII aside."""
-    host = text[: _AUTHORITY_END.search(text).start()]  # type: ignore[union-attr]  # the end of the text matches
+    host = text[: _authority_end(text)]
     return not host.isascii() and any(unicodedata.category(letter) in _QUOTES for letter in host)
+
+
+def _authority_end(text: str) -> int:
+    return _AUTHORITY_END.search(text).start()  # type: ignore[union-attr]  # the end of the text matches
 
 
 def _parse_authority(scheme: str, text: str) -> Url:
     """Parse what follows the slashes: ``user:password@host:port/path?query#fragment``."""
-    end = _AUTHORITY_END.search(text).start()  # type: ignore[union-attr]  # the end of the text matches
+    end = _authority_end(text)
     userinfo, _, netloc = text[:end].rpartition("@")
     match = _NETLOC(netloc)
     if not match:
