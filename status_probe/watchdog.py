@@ -94,11 +94,12 @@ class Watchdog:
             self._waits.pop(sock, None)
 
     def _start(self) -> None:
+        self._is_running = True  # before it does: it may end at once
         try:
             threading.Thread(target=self._run, name="watchdog", daemon=True).start()
         except RuntimeError as error:
+            self._is_running = False
             raise OSError(errno.EAGAIN, "out of threads") from error
-        self._is_running = True
 
     def _run(self) -> None:
         try:

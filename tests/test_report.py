@@ -14,7 +14,7 @@ import pytest
 
 from status_probe import resume
 from status_probe.cells import Layout, choose_columns
-from status_probe.order import Ending, FileChanged, Stopped, numbered
+from status_probe.order import Ending, FileChanged, RowIndex, Stopped, numbered, rows_in_order
 from status_probe.records import Outcome, Result, Target
 from status_probe.report import ReportError, open_report
 from status_probe.resume import read_rows
@@ -588,11 +588,23 @@ def test_a_file_that_another_program_saves_is_told(tmp_path: Path, save: Callabl
     assert path.read_bytes() == unbroken(layout())
 
 
-@pytest.mark.parametrize("split_rows", [0, 1])
-def test_a_stop_while_the_file_is_put_in_order_leaves_it(tmp_path: Path, split_rows: int) -> None:
+def test_a_row_that_is_not_whole_is_no_row(tmp_path: Path) -> None:
+    """What another program cuts off while rows are copied is not passed over."""
+    (tmp_path / "out.csv").write_bytes(b"abc\r\nde")
+    index = RowIndex()
+    index.add(0, 0, 5)
+    index.add(1, 5, 5)
+    rows = rows_in_order(tmp_path / "out.csv", index)
+    assert next(rows) == b"abc\r\n"
+    with pytest.raises(FileChanged):
+        next(rows)
+
+
+@pytest.mark.parametrize(("split_rows", "as_completed"), [(0, False), (1, False), (1, True)])
+def test_a_stop_while_the_file_is_put_in_order_leaves_it(tmp_path: Path, split_rows: int, as_completed: bool) -> None:
     """Whoever wants no more need not wait: every row is there, and the next run puts them in order."""
     path = tmp_path / "out.csv"
-    report = open_report(path, layout(), Ending(split_rows=split_rows))
+    report = open_report(path, layout(), Ending(as_completed=as_completed, split_rows=split_rows))
     report.write(pairs(SHUFFLED))
     looks = iter([False, True])
     with pytest.raises(Stopped):

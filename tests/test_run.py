@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from status_probe.repeats import Repeats
 from status_probe.run import Run
 from status_probe.workers import ThreadLost
 from tests.asking import trusted, within
-from tests.server import Server, answer, server_context
+from tests.server import Server, answer, hang, server_context
 
 
 def run_over(*urls: str, **options: object) -> Run:
@@ -61,6 +62,20 @@ def test_a_run_whose_thread_has_died_ends(monkeypatch: pytest.MonkeyPatch) -> No
     with Server(answer(410)) as server:
         targets = [Target(n, n + 1, server.url(f"/{n}")) for n in range(50)]
         with within(10.0), Run(targets, Options(proxy="", workers=4)) as run:
+            batches = run.batches()
+            with pytest.raises(ThreadLost):
+                list(batches)
+
+
+def test_a_thread_that_is_gone_without_a_word_ends_the_run() -> None:
+    """One that could not even say so is noticed, however long the others are at work."""
+    with Server(hang()) as server:
+        run = Run([Target(0, 1, server.url())], Options(proxy="", workers=2, max_time=30.0))
+        with within(10.0), run:
+            gone = threading.Thread(target=lambda: None)
+            gone.start()
+            gone.join()
+            run.workers._threads.append(gone)
             batches = run.batches()
             with pytest.raises(ThreadLost):
                 list(batches)

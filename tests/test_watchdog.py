@@ -63,6 +63,24 @@ def test_a_wait_ends_when_its_time_is_over():
         dog.release(sock)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watchdog_that_died_is_followed_by_another(monkeypatch):
+    """Its thread may find no memory; what is watched then is ended in time all the same."""
+
+    def die(_: Watchdog) -> None:
+        raise MemoryError
+
+    dog = Watchdog()
+    with silent_server() as server, connected(server) as first, connected(server) as second:
+        with monkeypatch.context() as patched:
+            patched.setattr(Watchdog, "_end_waits", die)
+            dog.watch(first, time.monotonic() + 60)
+            wait_for(lambda: not any(thread.name == "watchdog" for thread in threading.enumerate()))
+        dog.watch(second, time.monotonic() + 0.1)
+        wait_for(lambda: second.is_late)
+        dog.release(first)
+
+
 def one_record(payload: bytes, every: float, size: int) -> Step:
     """As *on_connect*: shake hands, read a request, and send *payload* as one TLS record in pieces."""
 
