@@ -63,6 +63,22 @@ def test_a_wait_ends_when_its_time_is_over():
         dog.release(sock)
 
 
+def test_a_watchdog_that_cannot_begin_is_begun_later(monkeypatch):
+    """Out of threads it is this machine's fault, and the next to watch tries again."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    dog = Watchdog()
+    with silent_server() as server, connected(server) as sock:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(OSError, match="out of threads"):
+                dog.watch(sock, time.monotonic() + 60)
+        dog.watch(sock, time.monotonic() + 0.1)
+        wait_for(lambda: sock.is_late)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_watchdog_that_died_is_followed_by_another(monkeypatch):
     """Its thread may find no memory; what is watched then is ended in time all the same."""
