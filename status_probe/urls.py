@@ -23,9 +23,12 @@ __all__ = [
     "redact_note", "show_host",
 ]  # fmt: skip
 
-# What is no part of a URL at its ends.  The marks that take no room come with copied text: U+202A, say, where an
-# address is copied from a dialog of Windows.
-BLANKS = " \t\r\n\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
+# What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
+# U+00A0 of web pages; and marks that take no room, which come with copied text: U+202A, say, where an address is copied
+# from a dialog of Windows.  One that is meant may be written as an escape.
+_SPACES = "\t\n\r \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_MARKS = "\ufeff" + "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))))
+BLANKS = _SPACES + _MARKS
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -51,7 +54,7 @@ _NUMBERED_SCHEMES = frozenset({"tel", "sms", "fax", "callto"})  # 'tel:110' is n
 _NETLOC = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?").fullmatch
 _AUTHORITY_END = re.compile(r"[/\\?#]|\Z")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
-_MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\]|\Z)|[^/\\?#]*:[/\\]{2}", re.IGNORECASE).match
+_MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\：]|\Z)|[^/\\?#]*[:：][/\\]{2}", re.IGNORECASE).match
 _QUOTES = frozenset({"Pi", "Pf", "Ps", "Pe"})  # Unicode's quotation marks and brackets, by category
 _MAY_HOLD_URL = re.compile(r"[/\\]|https?:", re.IGNORECASE).search
 _PASSWORD_WITHIN = re.compile(r"(://[^\s/?#\\:@]*:)[^\s/?#\\@]*@")  # each byte is looked at twice at most

@@ -114,9 +114,10 @@ def test_blank_lines_and_comments_are_no_targets_and_keep_their_numbers(write: W
 
 
 def test_blanks_around_a_url_are_stripped_and_no_others(write: Write) -> None:
-    """Blank, tab, CR, BOM and marks that take no room go from the ends; what lies within stays."""
-    name = write("list.txt", "\u200b\t http://a/x y\u200b \ufeff\r\n\ufeff\u202a\u2060http://b/\xa0\n")
-    assert urls(name) == ["http://a/x y", "http://b/\xa0"]
+    """Every space of Unicode, tab, CR, BOM and marks that take no room go from the ends; what lies within stays."""
+    around = "\u200b\t \ufeff\u202a\u2060\xa0\u2003\u202f\u3000\u200c\u200d"
+    within = "http://a/x y\u3000\xa0\u200dz"
+    assert urls(write("list.txt", f"{around}{within}{around}\r\n{around}\n")) == [within]
 
 
 def test_line_ends_may_be_mixed(write: Write) -> None:
@@ -225,6 +226,13 @@ def test_a_bad_byte_is_escaped_and_its_line_kept(write: Write) -> None:
     name = write("list.txt", "http://é/é\n".encode() + b"http://a/\xff\nhttp://b/")
     assert urls(name) == ["http://é/é", "http://a/%FF", "http://b/"]
     assert urls(name, encoding="ascii")[1:] == ["http://a/%FF", "http://b/"]
+
+
+@pytest.mark.parametrize("system", ["cp936", "gb2312"])
+def test_chinese_lists_are_read_as_gb18030(write: Write, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    """It has all of the older ones, which is what a Chinese Windows names."""
+    monkeypatch.setattr(locale, "getpreferredencoding", lambda _: system)
+    assert urls(write("list.txt", "http://a/䶮㛃路\n".encode("gb18030"))) == ["http://a/䶮㛃路"]
 
 
 def test_a_late_bad_byte_is_escaped(write: Write) -> None:
@@ -417,6 +425,44 @@ def test_a_table_without_heading_is_refused(write: Write, content: str) -> None:
 def test_a_column_is_refused_where_nothing_has_columns(write: Write) -> None:
     """--column without a table is not ignored."""
     assert "'url'" in refusal(write("list.txt", "http://a/"), column="url")
+
+
+def test_quotation_marks_that_are_text_take_no_lines(write: Write) -> None:
+    """Some programs quote nothing in TSV: a cell that begins with a mark does not take the lines up to the next one."""
+    records = [("title", "url"), ('"Hello', "http://a/1"), ("b", "http://a/2"), ('"World', "http://a/3"), ('"', "x")]
+    name = write("list.tsv", "".join("\t".join(record) + "\n" for record in records))
+    assert [(*target.own_cells, target.row, target.fault) for target in read(name)] == [
+        (*record, row, "") for row, record in enumerate(records[1:], 2)
+    ]
+    quoted = write("quoted.tsv", 'title\turl\n"a\tb\nc\td"\thttp://a/1\nb\thttp://a/2\n')
+    assert [target.own_cells[0] for target in read(quoted)] == ["a\tb\nc\td", "b"]
+
+
+@pytest.mark.parametrize("content", [
+    "Links of May\nurl;title\nhttp://a/;Home\nhttp://b/;About us\n",
+    "链接检查表\n标题,网址\n首页,http://a/\n关于,b.test/x\n",
+    '"Internal - HTML"\n"Address","Content"\n"http://a/","text/html"\n',
+])  # fmt: skip
+def test_a_title_above_the_heading_is_refused(write: Write, content: str) -> None:
+    """Else it would be the heading of one column, and each line, delimiters and all, a URL."""
+    assert "is there a title above the heading?" in refusal(write("list.csv", content))
+
+
+@pytest.mark.parametrize("content", ["url\nhttp://a/x,1\nhttp://b/y,2\n", "url\na.test/x,1\nb.test/y\n", "url\n\n,,\n"])
+def test_a_url_of_a_list_of_one_column_may_hold_delimiters(write: Write, content: str) -> None:
+    """No title is seen where none is."""
+    assert urls(write("list.csv", content)) == [line for line in content.split("\n")[1:] if line]
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("list.txt", "http://a/\tnote\n\thttp://b/\t\n"),
+    ("list.csv", 'url\n"http://a/\nhttp://c/"\n"\thttp://b/\n"\n'),
+])  # fmt: skip
+def test_a_tab_or_a_line_end_within_is_a_fault(write: Write, name: str, content: str) -> None:
+    """What a browser would pass over parts a URL from something else in a list: another page would be asked."""
+    first, second = read(write(name, content))
+    assert "a tab or a line end" in first.fault
+    assert (second.url, second.fault) == ("http://b/", "")
 
 
 # Own columns

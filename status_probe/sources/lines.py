@@ -12,6 +12,7 @@ them.
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 import locale
@@ -170,12 +171,12 @@ def _told_plainly(name: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except FileNotFoundError:
-        hint = f"; if it is a URL, write {quoted('https://' + name)}" if _BARE_URL.fullmatch(name) else ""
-        raise SourceError(f"cannot read {quoted(name)}: no such file{hint}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SourceError(f"cannot read {quoted(name)} to its end: its gzip data is cut short or damaged") from None
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the name, a stream that was closed
+        if isinstance(exc, OSError) and exc.errno in (errno.ENOENT, errno.EINVAL):  # what Windows says of "?" in a name
+            hint = f"; if it is a URL, write {quoted('https://' + name)}" if _BARE_URL.fullmatch(name) else ""
+            raise SourceError(f"cannot read {quoted(name)}: no such file{hint}") from None
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise SourceError(f"cannot read {quoted(name)}: {reason.lower()}") from exc
 
@@ -253,6 +254,8 @@ def _guess(chunk: bytes) -> str:
     if len(text) - len(text.encode("ascii", "ignore")) >= 2 * invalid:
         return "utf-8"
     system = codecs.lookup(locale.getpreferredencoding(False)).name
+    if system in ("gb2312", "gbk"):  # of which it is a superset
+        return "gb18030"
     if system not in ("utf-8", "ascii"):
         return system
     return "gb18030" if _looks_chinese(chunk) else "cp1252"

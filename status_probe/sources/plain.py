@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from status_probe.sources.lines import Content, read_lines
@@ -13,6 +14,8 @@ LINE_LIMIT = 65_536  # characters; eight times what servers take as a URL
 URL_KEPT = 2_000  # characters kept of a URL that is too long to be one
 
 _TOO_LONG = f"longer than {LINE_LIMIT:,} characters"
+_MORE_THAN_A_URL = "it holds a tab or a line end, so more than a URL; a list with columns is to be named .tsv or .csv"
+_PARTS = re.compile(r"[\t\r\n]").search
 
 Entry = tuple[int, str, Sequence[str], str]  # row, url, own cells and fault, as in Target
 
@@ -28,7 +31,7 @@ class Arguments:
 
     def entries(self) -> Iterator[Entry]:
         for row, text in enumerate(self._urls, 1):
-            url, fault = checked(text.strip(BLANKS))
+            url, fault = checked(text)
             yield row, url, (), fault
 
     def count(self) -> int:
@@ -47,13 +50,9 @@ class TextList:
 
     def entries(self) -> Iterator[Entry]:
         for row, line in enumerate(self._lines(), 1):
-            url = line.strip(BLANKS)
-            if not url or url[0] == "#":
-                continue
-            if len(line) <= LINE_LIMIT:
-                yield row, url, (), ""
-            else:
-                yield row, redact(url)[:URL_KEPT], (), _TOO_LONG
+            url, fault = checked(line)
+            if url and url[0] != "#":
+                yield row, url, (), fault
 
     def count(self) -> int:
         """Return how many entries a pass will yield."""
@@ -63,6 +62,13 @@ class TextList:
         return read_lines(self._content, self._encoding, LINE_LIMIT)
 
 
-def checked(url: str) -> tuple[str, str]:
-    """Return *url* and no fault; or its beginning and why it is none, where it is too long."""
-    return (url, "") if len(url) <= LINE_LIMIT else (redact(url)[:URL_KEPT], _TOO_LONG)
+def checked(text: str) -> tuple[str, str]:
+    """Return the URL in *text*, blanks around it dropped, and no fault; or its beginning, and why it is none.
+
+    Browsers pass over tabs and line ends within a URL.  In a list they part it from something else: to ask for both in
+    one would be to ask for another page.
+    """
+    url = text.strip(BLANKS)
+    if len(text) > LINE_LIMIT:
+        return redact(url)[:URL_KEPT], _TOO_LONG
+    return url, _MORE_THAN_A_URL if _PARTS(url) else ""

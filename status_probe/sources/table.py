@@ -4,7 +4,8 @@ The delimiter is the most frequent of the heading's; where that has none, the li
 A record with more cells than the heading keeps the further ones in its last cell, so that nothing is lost.
 
 A quotation mark that is not closed makes csv take all that follows for one cell.  So a record is ended by force beyond
-RECORD_LIMIT, and the next line begins another; that record, and one within which the list ends, has a fault.
+RECORD_LIMIT, and the next line begins another; that record, and one within which the list ends, has a fault.  In TSV,
+where many programs quote nothing, lines that are whole records by their tabs are taken as such.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Table:
         self._delimiter = _find_delimiter(self._first_record(), tabs=tabs)
         heading, *sample = [cells for cells, _ in islice(self._records(), 1 + SAMPLE_RECORDS)] or [[]]
         try:
+            if self._delimiter == _ONE_COLUMN:
+                _refuse_title(sample)
             self._place = _find_column([cell.strip(BLANKS) for cell in heading], sample, column)
         except SourceError as exc:
             raise SourceError(f"{self.name}: {exc}") from None
@@ -63,12 +66,12 @@ class Table:
         """Yield a record that is not all blank under its number, the heading's being 1."""
         place = self._place
         for row, (cells, fault) in self._numbered():
-            url, long = checked(cells[place].strip(BLANKS) if place < len(cells) else "")
+            url, no_url = checked(cells[place] if place < len(cells) else "")
             own_cells = [
                 (redact if column == place else redact_note)(cell)[:CELL_LIMIT]
                 for column, cell in enumerate(self._fitted(cells))
             ]
-            yield row, url, own_cells, fault or long
+            yield row, url, own_cells, fault or no_url
 
     def count(self) -> int:
         """Return how many entries a pass will yield."""
@@ -81,9 +84,14 @@ class Table:
 
     def _records(self) -> Iterator[tuple[list[str], str]]:
         """Yield the cells of each record, blank ones too, and its fault."""
-        lines = _RecordLines(self._lines())
+        lines, width = _RecordLines(self._lines()), 0
         for cells in csv.reader(lines, delimiter=self._delimiter):
-            yield cells, lines.end_record()
+            record, fault = lines.end_record()
+            width = width or len(cells)
+            if (fault or len(record) > 1) and self._delimiter == "\t" and _is_unquoted(record, width):
+                yield from ((line.split("\t"), "") for line in record)
+            else:
+                yield cells, fault
 
     def _first_record(self) -> str:
         """Return the lines of the heading, which may have some within quotation marks."""
@@ -109,12 +117,28 @@ class Table:
         return cells + [""] * (width - len(cells))
 
 
+def _is_unquoted(lines: Sequence[str], width: int) -> bool:
+    """Tell whether the quotation marks in a TSV record's *lines* are text.
+
+    So it is where they do not pair up, and each line has as many cells as the heading.  Some programs, spreadsheets
+    among them, quote nothing in TSV: two cells that begin with a mark would take all lines between them.
+    """
+    if width < 2 or any(line.count("\t") != width - 1 for line in lines):
+        return False
+    try:
+        list(csv.reader([line + "\n" for line in lines], delimiter="\t", strict=True))
+    except csv.Error:
+        return True
+    return False
+
+
 class _RecordLines:
     """The lines that csv.reader asks for; it asks for another within a record only where a quotation is open."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
-        self._length = 0  # of the record so far
+        self._record: list[str] = []  # its lines so far
+        self._length = 0
         self._ended = False
 
     def __iter__(self) -> Iterator[str]:
@@ -128,15 +152,17 @@ class _RecordLines:
         except StopIteration:
             self._ended = True
             raise
+        self._record.append(line)
         self._length += len(line) + 1
         return line + "\n"
 
-    def end_record(self) -> str:
-        """Begin another record; return the fault of the one that csv has just returned."""
-        length, self._length = self._length, 0
+    def end_record(self) -> tuple[list[str], str]:
+        """Begin another record; return the lines and the fault of the one that csv has just returned."""
+        record, length = self._record, self._length
+        self._record, self._length = [], 0
         if length > RECORD_LIMIT:
-            return _TOO_LONG
-        return _OPEN_AT_END if self._ended else ""
+            return record, _TOO_LONG
+        return record, _OPEN_AT_END if self._ended else ""
 
 
 def _find_delimiter(heading: str, *, tabs: bool) -> str:
@@ -166,6 +192,18 @@ def _find_column(heading: Sequence[str], sample: Sequence[Sequence[str]], wanted
         missing = "no column holds URLs" if wanted is None else f"no column {quoted(wanted)}"
         raise SourceError(f"{missing}; it has {', '.join(quoted(redact(text)) for text in heading)}")
     return place
+
+
+def _refuse_title(sample: Sequence[Sequence[str]]) -> None:
+    """Raise SourceError where the *sample* of a list with one column is a table with a heading of its own."""
+    lines = [cells[0] for cells in sample if cells]
+    delimiter = _find_delimiter(lines[0], tabs=False) if lines else _ONE_COLUMN
+    if delimiter == _ONE_COLUMN:
+        return
+    heading, *records = csv.reader(lines, delimiter=delimiter)
+    places = range(len(heading))
+    if _holding_urls([heading], places) is None and _holding_urls(records, places) is not None:
+        raise SourceError(f"its first line has one cell, the next {len(heading)}: is there a title above the heading?")
 
 
 def _headed(heading: Sequence[str], wanted: str) -> int | None:
