@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["ReportError", "lock", "refuse"]
+__all__ = ["ReportError", "lock", "refuse", "refuse_stream"]
 
 MANY_FILES = 1000  # more are seldom made, and "report-2024.csv" is seldom one of them: that is looked at when it is
 
@@ -19,7 +20,7 @@ class ReportError(ValueError):
 
 def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, overwrite: bool) -> None:
     """Raise ReportError if *path*, or with *split* one of its numbered files, is nothing that may be written."""
-    if not path.parent.is_dir():
+    if not path.exists() and not path.parent.is_dir():  # Windows' NUL is in none
         raise ReportError(f'there is no directory "{path.parent}"')
     if path.is_dir():
         raise ReportError(f'"{path}" is a directory; name a file')
@@ -30,6 +31,16 @@ def refuse(path: Path, sources: Sequence[str], *, split: bool, resume: bool, ove
         _refuse_existing(path, sources, may_be_written=resume or overwrite)
         if not path.is_file() and (resume or split):
             raise ReportError(f'"{path}" is no plain file, so it can be neither resumed nor split')
+
+
+def refuse_stream(stream: BinaryIO, sources: Iterable[str]) -> None:
+    """Raise ReportError if *stream* is a file that is one of the lists: the rows would be read as further lines."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # it is closed, or no file at all
+        return
+    if stat.S_ISREG(there.st_mode) and any(_is_at(there, source) for source in sources):
+        raise ReportError("standard output is the list itself; name another file")
 
 
 def lock(file: BinaryIO, path: Path) -> None:
@@ -56,11 +67,13 @@ def lock(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_existing(path: Path, sources: Sequence[str], *, may_be_written: bool) -> None:
-    if any(_same(path, source) for source in sources):
+    if any(_is_at(path.stat(), source) for source in sources):
         raise ReportError(f'"{path}" is the list itself; name another file')
+    if not path.is_file():  # a device; Windows says of one that it is read-only
+        return
     if not path.stat().st_mode & 0o222:  # asked of the mode, since root could write to it
         raise ReportError(f'"{path}" is read-only')
-    if path.is_file() and not may_be_written:
+    if not may_be_written:
         raise ReportError(f'"{path}" exists; go on with it by --resume, or replace it by --overwrite')
 
 
@@ -74,10 +87,11 @@ def _numbered(path: Path) -> list[tuple[int, Path]]:
     )
 
 
-def _same(path: Path, source: str) -> bool:
+def _is_at(there: os.stat_result, source: str) -> bool:
+    """Whether the list *source* is what has this stat; of standard input only a file is looked at."""
     try:
         if source == "-":
-            return path.is_file() and os.path.samestat(path.stat(), os.fstat(0))
-        return path.samefile(source)
+            return stat.S_ISREG(there.st_mode) and os.path.samestat(there, os.fstat(0))
+        return os.path.samestat(there, Path(source).stat())
     except (OSError, ValueError):  # a URL, a list that is not there, a standard input that is closed
         return False

@@ -35,7 +35,7 @@ from .order import (
     rows_in_order,
     write_numbered,
 )
-from .outfile import ReportError, lock, refuse
+from .outfile import ReportError, lock, refuse, refuse_stream
 from .records import Result, Target
 from .resume import Listed, fill_index, holds_no_row, read_rows
 
@@ -319,6 +319,7 @@ def open_report(
     if not isinstance(output, (str, os.PathLike)):
         if resume or ending.split_rows:
             raise ReportError("what goes to standard output can be neither resumed nor split; name a file")
+        refuse_stream(output, sources)
         report = Report(output, layout, closes=False)
         report.begin()
         return report

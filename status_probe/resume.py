@@ -20,7 +20,7 @@ from .urls import redact
 
 __all__ = ["Listed", "fill_index", "holds_no_row", "read_rows"]
 
-CHUNK_BYTES: Final = 1 << 18
+CHUNK_BYTES: Final = 1 << 18  # more than a torn row has, mostly
 
 
 class EarlierRow(NamedTuple):
@@ -106,7 +106,8 @@ def fill_index(
     Return where the last whole row ends, and whether there is anything between the rows that stay.  With
     *retry_failed* a row without a status only stays until there is another; of two rows of a line the later stays.
 
-    Raises ValueError as `match_rows` does, and if *retry_failed* needs a column that is not there.
+    Raises ValueError as `match_rows` does, if *retry_failed* needs a column that is not there, and if what is behind
+    the last row was not torn from one: no row of ours holds a line feed.
     """
     if retry_failed and "status" not in layout.columns:
         raise ValueError("to ask again for rows without a status it needs the column status")
@@ -119,6 +120,9 @@ def fill_index(
         else:
             has_failed = retry_failed and not earlier.cells[status_at]
             index.add(earlier.number, earlier.offset, earlier.size_bytes, passing=has_failed)
+    file.seek(end)
+    if "\n" in file.read(CHUNK_BYTES).decode(layout.encoding, "replace"):
+        raise ValueError("its last lines end in LF, not in CR LF: another program wrote them")
     return end, gaps or bool(index.replaced)
 
 

@@ -113,7 +113,9 @@ def test_the_heading_carries_the_only_mark(encoding: str) -> None:
     assert "\ufeff" not in text
 
 
-@pytest.mark.parametrize("name", ["rot13", "base64", "nonsense", "a\0b", "punycode", "unicode_escape", "undefined", ""])
+@pytest.mark.parametrize(
+    "name", ["rot13", "base64", "nonsense", "a\0b", "punycode", "idna", "unicode_escape", "undefined", ""]
+)
 def test_what_is_no_text_encoding_is_refused(name: str) -> None:
     """A codec that does not write text row by row is a ValueError that names it."""
     with pytest.raises(ValueError, match="encoding"):

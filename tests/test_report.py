@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -352,6 +353,8 @@ def another(change: str, whole: bytes) -> tuple[bytes, Layout, list[Target]]:
         "no number": whole + b"x,http://me:***@a.test/1,200,ok,,\r\n",
         "huge number": whole + b"9" * 30 + b",http://me:***@a.test/1,200,ok,,\r\n",
         "binary": b"\0" * 50 + b"x",
+        "line feeds": whole.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n", 1),
+        "line feeds at the end": whole + b"1,http://me:***@a.test/1,200,ok,,\n",
     }
     return foreign[change], layout(), targets()
 
@@ -359,7 +362,8 @@ def another(change: str, whole: bytes) -> tuple[bytes, Layout, list[Target]]:
 @pytest.mark.parametrize(
     "change",
     ["columns", "own columns", "delimiter", "mark", "encoding", "shorter list", "other list", "shifted list",
-     "several sources", "diary", "ends as ours begins", "no row", "no number", "huge number", "binary"],
+     "several sources", "diary", "ends as ours begins", "no row", "no number", "huge number", "binary", "line feeds",
+     "line feeds at the end"],
 )  # fmt: skip
 def test_a_file_that_does_not_fit_is_refused_untouched(tmp_path: Path, change: str) -> None:
     """What is no report, or one of other columns or another list, is a ReportError of one line, and left as it is."""
@@ -504,6 +508,17 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     locked.chmod(0o644)
 
 
+def test_a_stream_that_is_the_list_is_refused(tmp_path: Path) -> None:
+    """What a shell appends to the list itself would be read as further URLs."""
+    path = tmp_path / "list.txt"
+    path.write_text("http://a.test/")
+    with path.open("ab") as stream:
+        with pytest.raises(ReportError, match="list itself"):
+            open_report(stream, layout(), sources=["-", str(path)])
+        open_report(stream, layout(), sources=["-", str(tmp_path / "other.txt")])
+    assert path.read_bytes() == b"http://a.test/" + layout().heading()
+
+
 def test_a_stream_is_neither_resumed_nor_split() -> None:
     """Standard output can be neither resumed nor split."""
     with pytest.raises(ReportError):
@@ -512,13 +527,16 @@ def test_a_stream_is_neither_resumed_nor_split() -> None:
         open_report(io.BytesIO(), layout(), Ending(split_rows=1))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_device_is_written_as_a_stream() -> None:
-    """A device is written as it is, without asking whether it may be replaced; a full one is told at once."""
-    report = open_report("/dev/null", layout())
+    """A device is written as it is, without asking whether it may be replaced."""
+    report = open_report(os.devnull, layout())
     report.write(pairs(SHUFFLED))
     assert report.finish() is None
-    report.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_is_told_at_once() -> None:
+    """One that takes nothing is refused as it is opened."""
     with pytest.raises(ReportError, match="/dev/full"):
         open_report("/dev/full", layout())
 
