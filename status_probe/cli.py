@@ -103,7 +103,7 @@ def _run_command(words: list[str], stop: Stop) -> int:
         from .explain import explain
 
         items = [*arguments.explain, *arguments.sources]
-        return _print(explain(items, _options(arguments, None), terminal_width(sys.stdout)))
+        return _print(explain(items, _printable(_options(arguments, None)), terminal_width(sys.stdout)))
     with ExitStack() as stack:
         demo = stack.enter_context(_demo_server()) if arguments.demo else None
         options = _options(arguments, demo)
@@ -112,7 +112,16 @@ def _run_command(words: list[str], stop: Stop) -> int:
             return _probe_all(arguments, words, options, targets, stop)
         from .plan import make_plan, plan_lines
 
-        return _print(plan_lines(make_plan(targets, options), options.lang))
+        return _print(plan_lines(make_plan(targets, options), _printable(options).lang))
+
+
+def _printable(options: Options) -> Options:
+    """Return *options* with a language that standard output can write."""
+    from dataclasses import replace
+
+    from .console import language_for
+
+    return replace(options, lang=language_for(sys.stdout, options.lang))
 
 
 def _print(lines: Iterable[str]) -> int:
@@ -193,13 +202,14 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
         columns, targets.headings, delimiter=DELIMITERS[arguments.delimiter], encoding=arguments.output_encoding
     )
     ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite)
+    sources = arguments.sources or ["-"]
     if not output:
-        return open_report(_standard_output().buffer, layout, ending)
+        return open_report(_standard_output().buffer, layout, ending, sources=sources)
     report = open_report(
         output,
         layout,
         ending,
-        sources=arguments.sources or ["-"],
+        sources=sources,
         several=targets.several,
         judged=_accepted(arguments) is not None,
         resume=arguments.resume,

@@ -27,14 +27,14 @@ _PIECES = re.compile(r" *[“（《]*(?:[^ “”（）《》\u2e80-\uffff]+|.)[
 
 _WORDS = {
     "en": {
-        "source": "source: {source}", "nonstandard": "not in the IANA registry", "ours": "status-probe",
-        "browser": "a browser", "heads": ("method", "asked as", "status", "ms", "what it is"),
+        "source": "source: {source}", "nonstandard": "source: {source} (not in the IANA registry)",
+        "ours": "status-probe", "browser": "a browser", "heads": ("method", "asked as", "status", "ms", "what it is"),
         "same": "all four agree: the defaults are right for this URL",
         "works": "what works: {options}", "none": "nothing of this gets a good answer; {hint}",
     },
     "zh": {
-        "source": "来源：{source}", "nonstandard": "未列入 IANA 注册表", "ours": "status-probe",
-        "browser": "浏览器", "heads": ("方法", "身份", "状态", "毫秒", "含义"),
+        "source": "来源：{source}", "nonstandard": "来源：{source}（未列入 IANA 注册表）",
+        "ours": "status-probe", "browser": "浏览器", "heads": ("方法", "身份", "状态", "毫秒", "含义"),
         "same": "四次结果一致：默认选项即适用于此网址",
         "works": "可用的选项：{options}", "none": "以上方式均未得到正常应答；{hint}",
     },
@@ -77,11 +77,10 @@ def _all_lines(items: Sequence[str], options: Options, width: int) -> Iterator[s
 
 
 def _on_code(status: int, lang: str, width: int) -> Iterator[str]:
-    words = _WORDS[lang]
     known = codes.explain(status, lang)
-    source = str(words["source"]).format(source=known.source)
+    source = str(_WORDS[lang]["source" if known.standard else "nonstandard"]).format(source=known.source)
     yield f"{status} {known.phrase}".rstrip()
-    for paragraph in (known.meaning, known.text, source if known.standard else f"{source} ({words['nonstandard']})"):
+    for paragraph in (known.meaning, known.text, source):
         for line in _wrapped(paragraph, width - len(INDENT)):
             yield INDENT + line
 
@@ -106,7 +105,7 @@ def _on_url(text: str, options: Options, width: int) -> Iterator[str]:
     for method in ("head", "get"):
         for agent in (USER_AGENT, BROWSER):
             attempt = _Try(method, agent, agent == BROWSER, _ask(text, options, method, agent))
-            yield _table_row(_cells(attempt, str(words["browser" if attempt.is_browser else "ours"])), width)
+            yield _table_row(_cells(attempt, options.lang), width)
             tries.append(attempt)
     yield _advice(tries, options.lang)
 
@@ -126,11 +125,13 @@ def _ask(text: str, options: Options, method: str, agent: str) -> Result:
         session.close()
 
 
-def _cells(attempt: _Try, who: str) -> list[str]:
+def _cells(attempt: _Try, lang: str) -> list[str]:
     result = attempt.result
+    who = str(_WORDS[lang]["browser" if attempt.is_browser else "ours"])
     elapsed = "" if result.elapsed_ms is None else str(result.elapsed_ms)
     status = str(result.status) if result.status else str(result.outcome)
-    return [attempt.method.upper(), who, status, elapsed, result.error or result.meaning]
+    told = result.meaning if lang == "zh" else result.error or result.meaning  # an error tells more, in English
+    return [attempt.method.upper(), who, status, elapsed, told]
 
 
 def _advice(tries: Sequence[_Try], lang: str) -> str:

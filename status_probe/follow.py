@@ -261,7 +261,8 @@ class Follower:
         if self._is_complete and not fault:
             return 0 if self._all_accepted else 1
         if fault:
-            console.say(sys.stderr, console.plain(f"status-probe: error: {fault}; {say_in(self._lang, 'kept')}"))
+            console.say(sys.stderr, console.plain(f"status-probe: error: {fault}"))
+            console.say(sys.stderr, say_in(self._lang, "kept", rows=self._report.rows_written))
         else:
             console.say(sys.stderr, say_in(self._lang, "interrupted", rows=self._report.rows_written))
         for line in to_go_on():

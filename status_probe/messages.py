@@ -27,7 +27,7 @@ _MESSAGES = {
         "nothing can be reached: is this machine's network down? trying again",
         "所有主机都无法连接：本机网络是否中断？正在重试",
     ),
-    "kept": ("rows so far are kept", "已完成的行均已保存"),
+    "kept": ("{rows} rows are kept", "已保存 {rows} 行结果"),
 }  # fmt: skip
 
 # What an attempt is doing; the beginning of the phase's name decides.

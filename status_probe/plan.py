@@ -17,9 +17,10 @@ __all__ = ["Plan", "make_plan", "plan_lines"]
 _LARGEST = 10
 
 _LABELS = {
-    "en": ("targets", "distinct URLs", "hosts", "bad lines", "least time", "largest hosts"),
-    "zh": ("目标", "不同的 URL", "主机", "无效行", "最短用时", "URL 最多的主机"),
+    "en": ("targets: ", "distinct URLs: ", "hosts: ", "bad lines: ", "least time: ", "largest hosts:"),
+    "zh": ("目标：", "不同的网址：", "主机：", "无效行：", "最短用时：", "网址最多的主机："),
 }
+_SECONDS = {"en": "{} s", "zh": "{} 秒"}
 
 
 class Plan(NamedTuple):
@@ -60,14 +61,13 @@ def make_plan(targets: Iterable[Target], options: Options) -> Plan:
 
 def plan_lines(plan: Plan, lang: str) -> Iterator[str]:
     """Yield *plan* as text, one line a fact."""
-    labels = _LABELS[lang]
-    facts = [f"{number:,}" for number in plan[:4]] + [_duration(plan.least_seconds), ""]
-    for label, fact in zip(labels, facts, strict=True):
-        yield f"{label}: {fact}".rstrip()
+    facts = [f"{number:,}" for number in plan[:4]] + [_duration(plan.least_seconds, lang), ""]
+    for label, fact in zip(_LABELS[lang], facts, strict=True):
+        yield label + fact
     for host, number in plan.largest:
         yield f"  {number:>9,}  {plain(show_host(host))}"
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, lang: str) -> str:
     whole = math.ceil(seconds)
-    return f"{whole} s" if whole < 120 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return _SECONDS[lang].format(whole) if whole < 120 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -47,6 +47,12 @@ def test_lines_fit_and_break_between_words(options: Options, width: int) -> None
         assert words <= {*text(width=10_000).split()}
 
 
+def test_a_code_of_no_registry_is_told_as_such() -> None:
+    """In each language with its own brackets."""
+    assert text("999").splitlines()[-1].endswith(" (not in the IANA registry)")
+    assert text("999", options=CHINESE).splitlines()[-1].endswith("（未列入 IANA 注册表）")
+
+
 def test_an_unknown_code_is_told_by_its_class() -> None:
     """A code that nobody defined is explained all the same."""
     assert text("299").startswith("299")
@@ -90,3 +96,19 @@ def test_a_dead_url_gets_its_hint() -> None:
     assert lines[0] == f"http://me:***@{address}:{port}/"
     assert sum("connect_refused" in line for line in lines) == 4
     assert "geheim" not in "".join(lines)
+
+
+def test_a_failure_is_told_in_chinese() -> None:
+    """The column says what it means, not the English error."""
+    with closed_port() as (address, port):
+        lines = text(f"http://{address}:{port}/", options=CHINESE).splitlines()
+    assert all(line.endswith("主机拒绝连接") for line in lines[2:6])
+
+
+@pytest.mark.parametrize("words", ["--explain 404", "--plan http://127.0.0.1:9/"])
+def test_chinese_that_cannot_be_written_is_english(words: str) -> None:
+    """Where standard output has no Chinese there are no escapes in its place."""
+    ended = run_command(*words.split(), "--lang", "zh", environ={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert (ended.status, ended.err) == (0, "")
+    assert "\\u" not in ended.out
+    assert ended.out.splitlines()[0] in ("404 Not Found", "targets: 1")

@@ -65,7 +65,7 @@ def test_both_languages_tell_the_same() -> None:
     """The facts are equal, the words are not."""
     plan = make_plan(targets(URLS), Options(delay=200.0))
     english, chinese = list(plan_lines(plan, "en")), list(plan_lines(plan, "zh"))
-    assert [line.partition(":")[2] for line in english[:5]] == [line.partition(":")[2] for line in chinese[:5]]
+    assert [line.partition(": ")[2] for line in english[:5]] == [line.partition("：")[2] for line in chinese[:5]]
     assert not {*english[:6]} & {*chinese[:6]}
     assert "0:03:20" in english[4]
 
