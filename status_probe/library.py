@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .options import Options, check_names
@@ -49,7 +49,7 @@ __all__ = ["probe_urls"]
 JOIN_SECONDS = 1.0  # for the threads to end when the results are given up; one that waits for a server takes longer
 
 
-def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Iterator[Result]:
+def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Generator[Result, None, None]:
     """Ask each of *urls* and yield a Result for each, as they complete.
 
     *urls* is read on another thread, once results are asked for, and ahead of them by what waits to be asked: until
@@ -90,7 +90,7 @@ def _targets(urls: Iterable[str]) -> Iterator[Target]:
         yield Target(number, number + 1, str(url).strip(BLANKS), fault=fault)
 
 
-def _results(run: Run) -> Iterator[Result]:
+def _results(run: Run) -> Generator[Result, None, None]:
     try:
         with run:
             for batch in run.batches():

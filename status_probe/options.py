@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from . import __version__
@@ -24,6 +25,11 @@ _CHOICES = {
     "default_scheme": ("auto", "https", "http"),
     "lang": ("en", "zh"),
 }
+_FILE = (str, os.PathLike, NoneType)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "user_agent": (str,), "proxy": (str, NoneType), "hosts": (*_FILE, Mapping), "ca_bundle": _FILE,
+    "client_cert": _FILE, "client_key": _FILE, "environ": (Mapping,),
+}  # fmt: skip
 _SINGLE = frozenset({"authorization", "content-type", "host", "proxy-authorization", "referer"})  # fields of one value
 _MOST = 10_000_000  # seconds, for one: above it no lock can wait
 _WHOLE = {"workers": (1, 1000), "per_host": (1, _MOST), "max_redirects": (0, _MOST), "retries": (0, _MOST)}
@@ -66,6 +72,10 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the option, for a value that it cannot have."""
+        for name, types in _TYPES.items():
+            if not isinstance(value := getattr(self, name), types):
+                names = ", ".join(known.__name__ for known in types)  # not the value, which may be secret
+                raise ValueError(f"{name}: a {type(value).__name__}, expected one of {names}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._refused(name, f"one of {', '.join(choices)}")

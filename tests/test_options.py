@@ -21,6 +21,14 @@ def test_a_bad_value_names_its_option(name, value):
         Options(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["user_agent", "proxy", "hosts", "ca_bundle", "client_cert", "client_key", "environ"])
+def test_a_value_of_another_type_names_its_option(name):
+    """It is a ValueError, and never shows the value, which may be secret."""
+    with pytest.raises(ValueError, match=f"{name}: a bytes, expected one of ") as caught:
+        Options(**{name: b"geheim"})
+    assert "geheim" not in str(caught.value)
+
+
 def test_a_header_that_ends_its_line_is_refused():
     """No option smuggles a second header into a request."""
     for headers in ((("X", "a\r\nY: b"),), (("User-Agent", "a\nb"),), (("X Y", "a"),)):
