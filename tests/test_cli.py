@@ -442,7 +442,7 @@ def test_verbose_tells_what_a_run_waits_for() -> None:
     ]
     for err, of_lang in zip(told, phases, strict=True):
         for url, phase in zip(urls, of_lang, strict=True):
-            assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}$", err, re.MULTILINE), err
+            assert re.search(rf"^{phase}\d (s: |秒：){re.escape(url)}\r?$", err, re.MULTILINE), err
 
 
 def test_verbose_tells_of_a_host_that_is_held_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from status_probe.records import Outcome, Phase
 from tests.asking import ask_one, within
 from tests.server import Server, answer, closed_port, deaf_address, server_context
 
+NO_PORT = 10048 if sys.platform == "win32" else errno.EADDRNOTAVAIL  # what says that all ports are used up
 HAS_IPV6 = socket.has_ipv6
 needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 both_schemes = pytest.mark.parametrize("tls", [None, server_context()], ids=["http", "https"])
@@ -100,7 +102,7 @@ def test_a_machine_without_ipv6_has_no_want_of_ports(monkeypatch):
         assert row.outcome is Outcome.CONNECT_ERROR
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL, 10055, 10048])
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, NO_PORT, 10055, 10048])
 def test_exhaustion_is_found_anywhere_in_a_chain(code):
     """Our own limits are seen inside other exceptions, by number."""
     error = ConnectFailed("x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ssl
+import sys
 
 import pytest
 
@@ -12,6 +13,7 @@ from status_probe.failures import RetryPolicy, classify, is_passing, parse_retry
 from status_probe.names import NameFailure
 from status_probe.records import Attempt, Outcome, Result
 
+NO_PORT = 10048 if sys.platform == "win32" else errno.EADDRNOTAVAIL  # what says that all ports are used up
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
 
@@ -81,7 +83,7 @@ def test_lasting_failures_are_not(outcome):
     assert not is_passing(outcome, None)
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, 10055])
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, 10055, NO_PORT])
 @pytest.mark.parametrize("kind", [ConnectFailed, TLSFailed, ConnectionLost, lambda text: NameFailure(text, host="h")])
 def test_our_own_limits_are_told_whatever_they_look_like(code, kind):
     """Out of files seen as a failed name, a failed handshake or a lost connection is local_error."""
