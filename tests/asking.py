@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ __all__ = ["ask", "ask_at_once", "ask_one", "trusted", "within"]
 @functools.cache
 def trusted() -> str:
     """The path of a bundle with the tests' own authority."""
-    return str(ca_file(Path(tempfile.mkdtemp(prefix="status-probe-tests-"))))
+    folder = tempfile.mkdtemp(prefix="status-probe-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return str(ca_file(Path(folder)))
 
 
 def ask(*urls: str, **options: Any) -> list[Result]:
