@@ -27,13 +27,11 @@ class Address(NamedTuple):
 
 
 class BlockedAddress(OSError):  # noqa: N818
-    """No address of the host is public; *address* is the first of them."""
+    """No address of *host* is public; *address* is the first of them."""
 
     def __init__(self, host: str, address: str) -> None:
         of_host = "" if host == address else f" of '{host}'"
         super().__init__(f"the address {address}{of_host} is not public")
-        self.host = host
-        self.address = address
 
 
 def parse_hosts(lines: str | Iterable[str], name: str) -> dict[str, tuple[str, ...]]:

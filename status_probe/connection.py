@@ -111,15 +111,13 @@ class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
     __slots__ = (
-        "_blocks", "_received", "_timeout", "_watchdog", "_watched", "idle_since", "ip", "is_rested", "is_tls", "shape",
-        "sock", "uses", "waited",
+        "_blocks", "_received", "_timeout", "_watchdog", "_watched", "idle_since", "ip", "is_rested", "shape", "sock",
+        "waited",
     )  # fmt: skip
 
     def __init__(self, sock: Any, ip: str, watchdog: Watchdog | None = None) -> None:
         self.sock = sock
         self.ip = ip
-        self.is_tls = isinstance(sock, ssl.SSLSocket)
-        self.uses = 0  # answers it has given
         self.waited = 0.0  # seconds it was watched before this use
         self.idle_since = 0.0
         self.is_rested = True  # long enough since its last answer for anything that trails behind it to be seen
@@ -128,7 +126,7 @@ class Connection:
         self._received = 0  # bytes in all, while it blocks
         self._watched: Any = getattr(sock, "socket", sock)  # what TLS within TLS stands on, or itself
         self._watchdog = watchdog if isinstance(self._watched, TLSSocket) else None  # then it blocks
-        self._blocks = SYSTEM_WAITS and not self.is_tls and isinstance(sock, socket.socket)
+        self._blocks = SYSTEM_WAITS and isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket)
         if self._blocks and sock.gettimeout() is not None:  # a system call
             sock.settimeout(None)
 

@@ -211,11 +211,6 @@ class HostQueue(queue.Queue[Task]):
             rows = self._turns.held_back(self._clock())
         return sorted(rows, key=lambda row: row[1], reverse=True)
 
-    def deferred(self) -> int:
-        """Return the number of deferred tasks, those included that are due and not yet back at their hosts."""
-        with self.mutex:
-            return len(self._turns.deferred)
-
     def next_due(self) -> float | None:
         """Return the time before which nothing can be taken: -inf for now, None if time alone will not help.
 

@@ -34,9 +34,8 @@ GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]
 class NameFailure(OSError):  # noqa: N818
     """A name has no address; *temporary* says whether it may have one in a moment."""
 
-    def __init__(self, message: str, *, host: str, temporary: bool = False, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, temporary: bool = False, timed_out: bool = False) -> None:
         super().__init__(message)
-        self.host = host
         self.temporary = temporary
         self.timed_out = timed_out
 
@@ -120,7 +119,7 @@ class Resolver:
         if not ips and name.endswith(".localhost"):  # not every system knows: RFC 6761, section 6.3
             ips = ("127.0.0.1", "::1")
         if ips:
-            return self._judge(host, [_literal_address(ip, host) for ip in ips])
+            return self._judge(host, [_literal_address(ip) for ip in ips])
         return self._wait(self._look_up(host), timeout)
 
     def _look_up(self, host: str) -> _LookUp:
@@ -149,7 +148,6 @@ class Resolver:
                 raise OSError(errno.ENOBUFS, "too many name look-ups are under way")
             raise NameFailure(
                 f"the name server did not answer within {max(0.01, round(max(timeout, waited), 2)):g} s",
-                host=look_up.host,
                 temporary=True,
                 timed_out=True,
             )
@@ -192,7 +190,7 @@ class Resolver:
         else:
             message = f"the name server failed for the name '{host}'"
         expires = self._clock() + (min(TEMPORARY_SECONDS, self._ttl) if temporary else self._ttl)
-        return _Found(expires, (), lambda: NameFailure(message, host=host, temporary=temporary))
+        return _Found(expires, (), lambda: NameFailure(message, temporary=temporary))
 
     def _judge(self, host: str, addresses: list[Address]) -> _Found:
         """Return what may be connected to."""
@@ -276,14 +274,14 @@ class _Helpers:
         return self._calls.popleft() if self._calls else None
 
 
-def _literal_address(text: str, host: str) -> Address:
+def _literal_address(text: str) -> Address:
     if ":" not in text:
         return Address(int(socket.AF_INET), text, (text, 0))
     ip, _, zone = text.partition("%")
     try:
         scope = socket.if_nametoindex(zone) if zone and not zone.isdecimal() else int(zone or 0)
     except OSError as error:
-        raise NameFailure(f"this machine has no network interface '{zone}'", host=host) from error
+        raise NameFailure(f"this machine has no network interface '{zone}'") from error
     return Address(int(socket.AF_INET6), ip, (ip, 0, 0, scope))
 
 

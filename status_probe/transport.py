@@ -173,7 +173,6 @@ class Transport:
             connection.close()
             error.ip = connection.ip  # type: ignore[attr-defined]  # for the row: what was connected to
             raise
-        connection.uses += 1
         return Answer(head, connection, reader.rest, origin, method, head.body_length(method))
 
     def _keep(self, answer: Answer) -> None:

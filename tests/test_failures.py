@@ -84,7 +84,7 @@ def test_lasting_failures_are_not(outcome):
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, 10055, NO_PORT])
-@pytest.mark.parametrize("kind", [ConnectFailed, TLSFailed, ConnectionLost, lambda text: NameFailure(text, host="h")])
+@pytest.mark.parametrize("kind", [ConnectFailed, TLSFailed, ConnectionLost, NameFailure])
 def test_our_own_limits_are_told_whatever_they_look_like(code, kind):
     """Out of files seen as a failed name, a failed handshake or a lost connection is local_error."""
     error = kind("x")
