@@ -13,7 +13,7 @@ from typing import NoReturn
 from . import __version__
 from .console import plain
 
-__all__ = ["ACCEPTED", "CONFIG_NAMES", "DELIMITERS", "parse_accept", "parse_arguments"]
+__all__ = ["ACCEPTED", "DELIMITERS", "parse_accept", "parse_arguments"]
 
 ACCEPTED = "200-399"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
@@ -41,13 +41,6 @@ examples:
   status-probe --explain 404 503                 what these codes mean
   status-probe --demo                            see it work, without a network"""
 
-# Options that the library has as well: they are handed on under these names, and only where they were given.
-CONFIG_NAMES = (
-    "default_scheme", "dedupe", "method", "headers", "user_agent", "max_redirects", "proxy", "hosts", "public_only",
-    "ca_bundle", "client_cert", "client_key", "insecure", "workers", "per_host", "delay", "rate", "connect_timeout",
-    "read_timeout", "max_time", "retries", "retry_wait", "max_retry_wait", "lang",
-)  # fmt: skip
-
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -56,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the options given; those of CONFIG_NAMES are missing where they were not.
+    """Return the options given; those that the library has as well are missing where they were not.
 
     Raises SystemExit for --help, --version and bad usage.
     """

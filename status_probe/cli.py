@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from .arguments import ACCEPTED, CONFIG_NAMES, DELIMITERS, parse_accept, parse_arguments
+from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
 from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up
 
@@ -138,7 +138,7 @@ def _print(lines: Iterable[str]) -> int:
 def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
     from .options import Options
 
-    given = {name: value for name, value in vars(arguments).items() if name in CONFIG_NAMES}
+    given = {name: value for name, value in vars(arguments).items() if name in Options.__dataclass_fields__}
     given.setdefault("lang", default_language())
     if demo:
         from .demo import DEMO_LIMITS

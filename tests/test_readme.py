@@ -11,8 +11,6 @@ import sys
 import pytest
 
 import status_probe
-from status_probe.arguments import CONFIG_NAMES
-from status_probe.options import Options
 from status_probe.records import COLUMNS
 from tests.readme import README, with_tables
 
@@ -48,8 +46,3 @@ def test_examples_are_true() -> None:
     results += [doctest.testmod(importlib.import_module(name)) for name in names]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) > 3
-
-
-def test_command_and_library_have_the_same_options() -> None:
-    """What the command hands on are the library's options, all but the environment."""
-    assert set(CONFIG_NAMES) == set(Options.__dataclass_fields__) - {"environ"}
