@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
+from .console import encodable, plain, reason, say, terminal_width
 from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _guarded(words: list[str], stop: Stop) -> int:
     except BrokenPipeError:  # whoever reads has seen enough
         return EXIT_INTERRUPTED
     except OSError as error:
-        return _tell(f"cannot write: {(error.strerror or str(error)).lower()}", EXIT_INCOMPLETE)
+        return _tell(f"cannot write: {reason(error)}", EXIT_INCOMPLETE)
     except RuntimeError as error:  # no thread can be started
         return _tell(str(error), EXIT_INCOMPLETE)
     except Exception as error:
@@ -85,13 +86,11 @@ def _flush_output(status: int) -> int:
     except OSError as error:
         give_up(sys.stdout)
         if not status:
-            return _tell(f"cannot write: {(error.strerror or str(error)).lower()}", EXIT_INCOMPLETE)
+            return _tell(f"cannot write: {reason(error)}", EXIT_INCOMPLETE)
     return status
 
 
 def _tell(message: str, status: int) -> int:
-    from .console import plain, say
-
     say(sys.stderr, f"status-probe: error: {plain(message)}")
     return status
 
@@ -99,7 +98,6 @@ def _tell(message: str, status: int) -> int:
 def _run_command(words: list[str], stop: Stop) -> int:
     arguments = parse_arguments(words)
     if arguments.explain is not None:
-        from .console import terminal_width
         from .explain import explain
 
         items = [*arguments.explain, *arguments.sources]
@@ -126,8 +124,6 @@ def _printable(options: Options) -> Options:
 
 def _print(lines: Iterable[str]) -> int:
     """Write *lines* to standard output, each as it comes; raises OSError where it takes no more."""
-    from .console import encodable
-
     stream = _standard_output()
     for line in lines:
         stream.write(encodable(line, stream) + "\n")

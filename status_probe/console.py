@@ -24,6 +24,7 @@ __all__ = [
     "language_for",
     "pad",
     "plain",
+    "reason",
     "say",
     "terminal_width",
 ]
@@ -46,6 +47,11 @@ def say(stream: TextIO | None, text: str, end: str = "\n") -> None:
     with contextlib.suppress(OSError, ValueError):  # a closed terminal ends no run: the rows are worth more
         stream.write(encodable(text, stream) + end)
         stream.flush()
+
+
+def reason(error: OSError) -> str:
+    """Return why *error* came, as a part of a message."""
+    return (error.strerror or str(error)).lower()
 
 
 def terminal_width(stream: TextIO | None) -> int:

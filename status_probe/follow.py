@@ -246,9 +246,8 @@ class Follower:
             self._is_complete = False
             return ""
         if refused is not None:
-            why = (refused.strerror or str(refused)).lower()
             question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""
-            self._show(say_in(self._lang, "unordered", why=why) + question)
+            self._show(say_in(self._lang, "unordered", why=console.reason(refused)) + question)
         return ""
 
     def _tell_what_was_asked(self) -> None:
@@ -283,7 +282,7 @@ def _why_not_written(error: OSError) -> str:
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return ""
     name = f'"{error.filename}": ' if isinstance(error, FileExistsError) else ""
-    return f"cannot write: {name}{(error.strerror or str(error)).lower()}"
+    return f"cannot write: {name}{console.reason(error)}"
 
 
 def _host(result: Result) -> str:
