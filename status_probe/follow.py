@@ -64,7 +64,6 @@ class Follower:
         self._lang = console.language_for(sys.stderr, options.lang)
         self._tally = Tally()
         self._earlier_rows = 0  # of the tally's, those of an earlier run
-        self._bar: Bar | None = None
         self._warnings: deque[str] = deque()  # from any thread, shown by this one
         self._is_complete = False  # whether every line has its row
         self._told_of_sheet = False
@@ -72,6 +71,7 @@ class Follower:
         self._reader_left: Callable[[], bool] = lambda: False
         self._report: Report
         self._run: Run
+        self._bar: Bar
 
     def warn(self, line: str) -> None:
         """Have *line* shown as a warning; any thread may call it."""
@@ -165,15 +165,15 @@ class Follower:
         for _, result in batch:
             self._count(result)
             if self._verbose and (result.error or (result.status or 0) >= 400):
-                self._show(f"{result.status or '---'} {result.outcome} {result.url}: {result.error or result.meaning}")
+                what = result.error or result.meaning
+                self._bar.write(f"{result.status or '---'} {result.outcome} {result.url}: {what}")
         if not self._told_of_sheet and self._report.rows_written > SHEET_ROWS and not self._quiet:
             self._told_of_sheet = True
-            self._show(say_in(self._lang, "sheet", limit=SHEET_ROWS))
+            self._bar.write(say_in(self._lang, "sheet", limit=SHEET_ROWS))
         self._show_warnings()
         notes = self._notes() if self._is_watched or self._verbose else []
         self._tell(notes)
-        if self._bar:
-            self._bar.advance(len(batch), self._tally, notes[0] if notes else "")
+        self._bar.advance(len(batch), self._tally, notes[0] if notes else "")
 
     def _write(self, batch: list[Pair]) -> None:
         """Raise _NotWritten where the output takes nothing more."""
@@ -194,7 +194,7 @@ class Follower:
         def count() -> None:
             with contextlib.suppress(SourceError):
                 total = self._targets.count()
-                if total is not None and self._bar:
+                if total is not None:
                     self._bar.set_total(total)
 
         if self._is_watched:
@@ -212,7 +212,7 @@ class Follower:
         if notes and self._verbose and not self._is_watched and now - self._told_at >= TELL_SECONDS:
             self._told_at = now
             for note in notes:
-                self._show(note)
+                self._bar.write(note)
 
     def _waiting_notes(self, least: float) -> list[str]:
         """Name what has been asked for longest, and the hosts held back for longest: *least* seconds, both."""
@@ -226,15 +226,9 @@ class Follower:
             for target, phase, seconds in asked[:TOLD]
         ] + [say_in(self._lang, "held", host=host, seconds=seconds) for host, seconds, _ in held[:TOLD]]
 
-    def _show(self, line: str) -> None:
-        if self._bar:
-            self._bar.write(line)
-        else:
-            console.say(sys.stderr, console.plain(line))
-
     def _show_warnings(self) -> None:
         while self._warnings:
-            self._show(f"status-probe: warning: {self._warnings.popleft()}")
+            self._bar.write(f"status-probe: warning: {self._warnings.popleft()}")
 
     def _end_report(self) -> str:
         """Put the file in order; return what went wrong."""
@@ -247,14 +241,14 @@ class Follower:
             return ""
         if refused is not None:
             question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""
-            self._show(say_in(self._lang, "unordered", why=console.reason(refused)) + question)
+            self._bar.write(say_in(self._lang, "unordered", why=console.reason(refused)) + question)
         return ""
 
     def _tell_what_was_asked(self) -> None:
         if not self._quiet:
             with self._stop.may_block():
                 for note in self._waiting_notes(0.0):
-                    self._show(note)
+                    self._bar.write(note)
 
     def _exit_status(self, fault: str, to_go_on: Callable[[], Sequence[str]]) -> int:
         if self._is_complete and not fault:
