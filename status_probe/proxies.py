@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from .urls import DEFAULT_PORTS, Url, redact
+from .urls import DEFAULT_PORTS, Url, basic_credentials, redact
 
 __all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy", "windows_exceptions"]
 
@@ -42,13 +42,8 @@ class Proxy(NamedTuple):
 
     @property
     def authorization(self) -> str:
-        """The value of Proxy-Authorization, or empty text (RFC 7617)."""
-        if not self.username and not self.password:
-            return ""
-        from binascii import b2a_base64
-
-        credentials = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
-        return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
+        """The value of Proxy-Authorization, or empty text."""
+        return basic_credentials(self.username, self.password) if self.username or self.password else ""
 
 
 def parse_proxy(text: str) -> Proxy:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
-    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "decode_location", "has_scheme", "join", "parse_url", "redact",
-    "redact_note", "show_host",
+    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme", "join",
+    "parse_url", "redact", "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
@@ -104,13 +104,8 @@ class Url(NamedTuple):
 
     @property
     def authorization(self) -> str | None:
-        """The value of the Authorization header, or None without credentials (RFC 7617, in UTF-8)."""
-        if self.username is None:
-            return None
-        from binascii import b2a_base64
-
-        credentials = to_bytes(f"{self.username}:{self.password or ''}")
-        return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
+        """The value of the Authorization header, or None without credentials."""
+        return None if self.username is None else basic_credentials(self.username, self.password or "")
 
     def __str__(self) -> str:
         return self.text
@@ -204,6 +199,13 @@ def redact(text: str) -> str:
 def redact_note(text: str) -> str:
     """Do as `redact` for a text that may hold a URL: ``mail:bob@example.com`` alone is no name and password."""
     return redact(text) if _MAY_HOLD_URL(text) else text
+
+
+def basic_credentials(username: str, password: str) -> str:
+    """Return the value of an Authorization or Proxy-Authorization header (RFC 7617, in UTF-8)."""
+    from binascii import b2a_base64  # few URLs have any
+
+    return "Basic " + b2a_base64(to_bytes(f"{username}:{password}"), newline=False).decode("ascii")
 
 
 def _from_plain(scheme: str, host: str, port: str | None, target: str) -> Url:
