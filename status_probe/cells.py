@@ -26,7 +26,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
-from .records import COLUMNS, Outcome, Result, Target
+from .records import COLUMNS, Outcome, Result, Target, outcome_of
 
 __all__ = ["CELL_UNITS", "CUT_MARK", "Layout", "choose_columns", "obstacle_to_resume", "safe_text", "tells_outcomes"]
 
@@ -229,7 +229,7 @@ class Layout:
             elif text:
                 values[name] = _number(name, text)
         values.pop("source", None)
-        values["outcome"] = _outcome(values["outcome"]) if values["outcome"] else _outcome_of(values["status"])
+        values["outcome"] = _outcome(values["outcome"], values["status"])
         return Result(**values)  # type: ignore[arg-type]  # by name, each made its type above
 
 
@@ -240,7 +240,10 @@ def _number(name: str, text: str) -> int:
         raise ValueError(f"'{text}' stands under {name}, which is a number") from None
 
 
-def _outcome(text: object) -> Outcome:
+def _outcome(text: object, status: object) -> Outcome:
+    """Return the outcome that *text* names; without any, what *status* tells, which is not the kind of a failure."""
+    if not text:
+        return outcome_of(status) if isinstance(status, int) else Outcome.CONNECT_ERROR
     try:
         return Outcome(text)
     except ValueError:
@@ -294,11 +297,3 @@ def _row_encoding(name: str) -> tuple[bytes, str]:
     if not fits:
         raise ValueError(f'no text can be written in encoding "{name}"; try utf-8-sig, utf-8, gb18030 or cp1252')
     return bom, plain
-
-
-def _outcome_of(status: object) -> Outcome:
-    """Return the outcome of *status* where its column is not shown; a failure's kind is then not known."""
-    if not isinstance(status, int):
-        return Outcome.CONNECT_ERROR
-    classes = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
-    return classes.get(status // 100, Outcome.NONSTANDARD)

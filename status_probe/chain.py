@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .addresses import is_literal
 from .connection import Limits
 from .failures import Failure
-from .records import Hop, Outcome, Phase
+from .records import Hop, Outcome, Phase, outcome_of
 from .urls import Url
 from .wire import Head
 
@@ -22,7 +22,6 @@ __all__ = ["Chain", "Stopwatch"]
 Place = tuple[str, str | None, str]  # what is asked: address, credentials, cookies
 
 _MAX_AGE = re.compile(r'max-age\s*=\s*"?([0-9]+)', re.IGNORECASE).search
-_CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
 
 
 class Stopwatch:
@@ -101,9 +100,7 @@ class Chain:
     @property
     def outcome(self) -> Outcome:
         """How it ended."""
-        if self.failure:
-            return self.failure.outcome
-        return _CLASSES.get((self.status or 0) // 100, Outcome.NONSTANDARD)
+        return self.failure.outcome if self.failure else outcome_of(self.status or 0)
 
     @property
     def text(self) -> str:

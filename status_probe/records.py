@@ -10,7 +10,7 @@ from collections.abc import Generator
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "Asking", "Attempt", "Hop", "Outcome", "Phase", "Result", "Target"]
+__all__ = ["COLUMNS", "Asking", "Attempt", "Hop", "Outcome", "Phase", "Result", "Target", "outcome_of"]
 
 
 class Outcome(str, Enum):
@@ -51,7 +51,13 @@ class Outcome(str, Enum):
         return self in _ANSWERS
 
 
-_ANSWERS = frozenset({Outcome.OK, Outcome.REDIRECT, Outcome.CLIENT_ERROR, Outcome.SERVER_ERROR, Outcome.NONSTANDARD})
+_CLASSES = {2: Outcome.OK, 3: Outcome.REDIRECT, 4: Outcome.CLIENT_ERROR, 5: Outcome.SERVER_ERROR}
+_ANSWERS = frozenset({*_CLASSES.values(), Outcome.NONSTANDARD})
+
+
+def outcome_of(status: int) -> Outcome:
+    """Return the outcome of an answer with *status*, the final one."""
+    return _CLASSES.get(status // 100, Outcome.NONSTANDARD)
 
 
 class Target(NamedTuple):
