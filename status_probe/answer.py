@@ -38,12 +38,8 @@ class Answer(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the body came along with the head."""
-        try:
-            end = self._end()
-        except wire.ProtocolError:
-            return False
-        return end is not None and len(self.rest) >= end
+        """Whether the body came along with the head; only for an answer without surplus."""
+        return self._end() == len(self.rest)
 
     def _end(self) -> int | None:
         """Return where in ``rest`` the body ends, None where that cannot be told yet."""

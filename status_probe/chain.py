@@ -72,6 +72,14 @@ class Chain:
         self.strict: dict[str, bool] = {}  # hosts that want https only, and whether for all below them
         self.led: dict[Place, Place] = {}  # from where to where, as it was last
 
+    def keep(self, set_cookie: str) -> None:
+        """Take the cookies that the last answer sets, one a line."""
+        if self.cookies is None:
+            from .cookies import ChainCookies  # few chains have any
+
+            self.cookies = ChainCookies()
+        self.cookies.add(self.url, set_cookie)
+
     def heed(self, strict_transport_security: str) -> None:
         """Take what the last answer, which came over https, says of its host (RFC 6797, section 8.1)."""
         max_age = _MAX_AGE(strict_transport_security)

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from . import codes
 from .chain import Chain, Stopwatch
@@ -21,9 +21,6 @@ from .session import HeaderLines, Request, Session
 from .transport import StaleConnection
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
 from .wire import Head
-
-if TYPE_CHECKING:
-    from .cookies import ChainCookies
 
 __all__ = ["Probe", "ProbeOptions"]
 
@@ -166,10 +163,11 @@ class Probe:
         chain.ip = connection.ip
         chain.hops.append(Hop(head.status, chain.url.shown))
         location = self._location(head)
-        if location is not None and "set-cookie" in head.fields:
-            chain.cookies = _cookies_of(chain)
-        if location is not None and chain.url.scheme == "https" and "strict-transport-security" in head.fields:
-            chain.heed(head.first("strict-transport-security"))
+        if location is not None:
+            if "set-cookie" in head.fields:
+                chain.keep(head.fields["set-cookie"])
+            if chain.url.scheme == "https" and "strict-transport-security" in head.fields:
+                chain.heed(head.first("strict-transport-security"))
         response.close()
         return location
 
@@ -287,15 +285,6 @@ def _cannot_do_tls(chain: Chain) -> bool:
     if failure is None or chain.hops:
         return False
     return failure.outcome in _NO_TLS_THERE or failure.cause in _NO_TLS_CAUSES
-
-
-def _cookies_of(chain: Chain) -> ChainCookies:
-    from .cookies import ChainCookies  # few chains set any
-
-    cookies = chain.cookies or ChainCookies()
-    if chain.head:
-        cookies.add(chain.url, chain.head.fields["set-cookie"])
-    return cookies
 
 
 @lru_cache(maxsize=4)
