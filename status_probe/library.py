@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .options import Options, check_names
+from .options import Options
 from .records import Result, Target
 from .run import Run
 from .urls import BLANKS
@@ -72,7 +72,9 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Generato
     (None, 'connect_refused', 1)
     """
     given: dict[str, Any] = {**options}
-    check_names(given)
+    unknown = sorted(set(given) - set(Options.__dataclass_fields__))
+    if unknown:
+        raise TypeError(f"probe_urls() got an unexpected option '{unknown[0]}'")
     headers = given.pop("headers", ())
     try:
         pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import Any
 
 from . import __version__
 from .addresses import parse_hosts, parse_hosts_mapping
@@ -16,7 +15,7 @@ from .session import header_line
 from .tls import bundle_from_environment
 from .tunnels import has_socks
 
-__all__ = ["USER_AGENT", "Options", "check_names"]
+__all__ = ["USER_AGENT", "Options"]
 
 USER_AGENT = f"Mozilla/5.0 (compatible; status-probe/{__version__}; +https://pypi.org/project/status-probe/)"
 
@@ -156,8 +155,7 @@ class Options:
         """
         if self.ca_bundle or self.insecure:
             return self.ca_bundle
-        found = bundle_from_environment(self.environ)
-        return found[0] if found else None
+        return bundle_from_environment(self.environ)
 
     def hosts_table(self) -> Mapping[str, Sequence[str]]:
         """Return addresses by name.
@@ -173,10 +171,3 @@ class Options:
             return parse_hosts(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
         except OSError as error:
             raise ValueError(f"cannot read '{path}': {(error.strerror or 'no such file').lower()}") from error
-
-
-def check_names(names: Mapping[str, Any]) -> None:
-    """Raise TypeError for a name that is no option, as a call with it would."""
-    unknown = sorted(set(names) - set(Options.__dataclass_fields__))
-    if unknown:
-        raise TypeError(f"probe_urls() got an unexpected option '{unknown[0]}'")

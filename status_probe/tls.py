@@ -77,8 +77,8 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def bundle_from_environment(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the CA bundle that the environment names and the variable that does, or None.
+def bundle_from_environment(environ: Mapping[str, str]) -> str | None:
+    """Return the CA bundle that the environment names, or None.
 
     Raises ValueError that names the variable if it names a missing file.
     """
@@ -87,7 +87,7 @@ def bundle_from_environment(environ: Mapping[str, str]) -> tuple[str, str] | Non
         if value:
             if not Path(value).exists():
                 raise ValueError(f"{variable} names '{value}', which does not exist")
-            return value, variable
+            return value
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from status_probe.options import Options, check_names
+from status_probe.options import Options
 
 BAD = [
     ("workers", 0), ("workers", 1001), ("per_host", 0), ("max_redirects", -1), ("retries", -1), ("delay", -0.1),
@@ -48,12 +48,6 @@ def test_public_only_and_a_proxy_exclude_each_other():
     """A proxy connects in our place, so the promise could not be kept."""
     with pytest.raises(ValueError, match="--public-only"):
         Options(public_only=True, proxy="http://127.0.0.1:1", environ={}).proxy_rules()
-
-
-def test_an_unknown_name_is_a_type_error():
-    """As a call with a wrong keyword is."""
-    with pytest.raises(TypeError, match="'worker'"):
-        check_names({"worker": 1})
 
 
 def test_a_hosts_file_that_cannot_be_read_is_told(tmp_path):
