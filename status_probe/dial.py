@@ -9,12 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from .addresses import Address
 from .connection import CONNECTING, ConnectFailed, ConnectTimedOut, Limits, timeval
-
-if TYPE_CHECKING:
-    from .names import Address
 
 __all__ = ["connect"]
 

@@ -15,6 +15,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from .addresses import BlockedAddress
 from .connection import (
     ConnectFailed,
     ConnectionLost,
@@ -25,7 +26,7 @@ from .connection import (
     TLSFailed,
     is_exhaustion,
 )
-from .names import BlockedAddress, NameFailure
+from .names import NameFailure
 from .records import Attempt, Outcome, Result
 from .tls import explain_tls
 from .urls import InvalidURL

@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .addresses import Address, BlockedAddress, in_turn, is_literal, is_public, parse_hosts
+from .addresses import Address, BlockedAddress, in_turn, is_literal, is_public
 
-__all__ = ["Address", "BlockedAddress", "NameFailure", "Resolver", "is_public", "parse_hosts"]
+__all__ = ["NameFailure", "Resolver"]
 
 TEMPORARY_SECONDS = 5.0  # how long a passing failure is remembered: a later retry asks anew
 IDLE_SECONDS = 3.0  # a helper thread without work ends after this

@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from .addresses import Address
 from .connection import (
     LOOK_UP,
     SYSTEM_WAITS,
@@ -24,7 +25,7 @@ from .connection import (
     start_tls,
 )
 from .dial import connect
-from .names import Address, NameFailure, Resolver
+from .names import NameFailure, Resolver
 from .proxies import Proxy
 from .records import Phase
 from .tunnels import connect_through

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from .addresses import Address
 from .connection import (
     CONNECTING,
     ConnectFailed,
@@ -25,7 +26,7 @@ from .connection import (
     start_tls,
 )
 from .dial import connect
-from .names import Address, NameFailure
+from .names import NameFailure
 from .proxies import Proxy
 from .urls import Url, show_host
 from .watchdog import Watchdog
@@ -47,7 +48,7 @@ def connect_through(
 ) -> tuple[Any, str]:  # fmt: skip
     """Return a socket that leads to *url*'s host, for http to an HTTP proxy itself, and the proxy's IP.
 
-    Raises ProxyFailed where the proxy cannot be reached or will not serve, else as ``connection.connect``.
+    Raises ProxyFailed where the proxy cannot be reached or will not serve, else as ``dial.connect``.
     """
     try:
         addresses = resolve(proxy.host, proxy.port, limits, until)

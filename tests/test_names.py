@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from status_probe import names
-from status_probe.names import Address, BlockedAddress, NameFailure, Resolver, is_public, parse_hosts
+from status_probe.addresses import Address, BlockedAddress, is_public, parse_hosts
+from status_probe.names import NameFailure, Resolver
 
 LIMIT = 5.0  # seconds; no wait of a test is longer
 IPV4 = int(socket.AF_INET)
