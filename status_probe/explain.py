@@ -25,16 +25,20 @@ PLACES = (6, 12, 17, 6)  # columns of the table but the last; the longest outcom
 # A word, or a character of Chinese, with the blanks before it and the marks that must not be parted from it.
 _PIECES = re.compile(r" *[“（《]*(?:[^ “”（）《》\u2e80-\uffff]+|.)[，。、；：？！”）》]*")
 
+_HEADS = {
+    "en": ("method", "asked as", "status", "ms", "what it is"),
+    "zh": ("方法", "身份", "状态", "毫秒", "含义"),
+}
 _WORDS = {
     "en": {
         "source": "source: {source}", "nonstandard": "source: {source} (not in the IANA registry)",
-        "ours": "status-probe", "browser": "a browser", "heads": ("method", "asked as", "status", "ms", "what it is"),
+        "browser": "a browser",
         "same": "all four agree: the defaults are right for this URL",
         "works": "what works: {options}", "none": "nothing of this gets a good answer; {hint}",
     },
     "zh": {
         "source": "来源：{source}", "nonstandard": "来源：{source}（未列入 IANA 注册表）",
-        "ours": "status-probe", "browser": "浏览器", "heads": ("方法", "身份", "状态", "毫秒", "含义"),
+        "browser": "浏览器",
         "same": "四次结果一致：默认选项即适用于此网址",
         "works": "可用的选项：{options}", "none": "以上方式均未得到正常应答；{hint}",
     },
@@ -78,7 +82,7 @@ def _all_lines(items: Sequence[str], options: Options, width: int) -> Iterator[s
 
 def _on_code(status: int, lang: str, width: int) -> Iterator[str]:
     known = codes.explain(status, lang)
-    source = str(_WORDS[lang]["source" if known.standard else "nonstandard"]).format(source=known.source)
+    source = _WORDS[lang]["source" if known.standard else "nonstandard"].format(source=known.source)
     yield f"{status} {known.phrase}".rstrip()
     for paragraph in (known.meaning, known.text, source):
         for line in _wrapped(paragraph, width - len(INDENT)):
@@ -98,9 +102,8 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 def _on_url(text: str, options: Options, width: int) -> Iterator[str]:
     """Ask by HEAD and GET, each as ourselves and as a browser, and tell what answered."""
-    words = _WORDS[options.lang]
     yield plain(redact(text))
-    yield _table_row([str(head) for head in words["heads"]], width)
+    yield _table_row(_HEADS[options.lang], width)
     tries = []
     for method in ("head", "get"):
         for agent in (USER_AGENT, BROWSER):
@@ -127,7 +130,7 @@ def _ask(text: str, options: Options, method: str, agent: str) -> Result:
 
 def _cells(attempt: _Try, lang: str) -> list[str]:
     result = attempt.result
-    who = str(_WORDS[lang]["browser" if attempt.is_browser else "ours"])
+    who = _WORDS[lang]["browser"] if attempt.is_browser else "status-probe"
     elapsed = "" if result.elapsed_ms is None else str(result.elapsed_ms)
     status = str(result.status) if result.status else str(result.outcome)
     told = result.meaning if lang == "zh" else result.error or result.meaning  # an error tells more, in English
@@ -138,8 +141,8 @@ def _advice(tries: Sequence[_Try], lang: str) -> str:
     words = _WORDS[lang]
     good = [attempt for attempt in tries if attempt.result.outcome.is_answer and (attempt.result.status or 999) < 400]
     if not good:
-        return plain(str(words["none"]).format(hint=tries[2].result.hint))
+        return plain(words["none"].format(hint=tries[2].result.hint))
     if len({(attempt.result.status, attempt.result.outcome) for attempt in tries}) == 1:
-        return str(words["same"])
+        return words["same"]
     best = min(good, key=lambda attempt: (attempt.is_browser, attempt.method != "get"))
-    return str(words["works"]).format(options=best.options)
+    return words["works"].format(options=best.options)
