@@ -4,7 +4,7 @@ The first line of a URL is asked; later ones wait while it is out, or take its r
 long ago it ended.  What stays in memory for a URL that has ended is a hash and an offset, some 120 bytes.  The file
 holds the URL as well, so two that share a hash are told apart.
 
-Lock: one lock guards everything.  Those who wait for its condition are in `Repeats.claim`, while too many lines wait;
+One condition's lock guards everything.  Those who wait for it are in `Repeats.claim`, while too many lines wait;
 `Repeats.settle` and `Repeats.stop` wake them.
 """
 
@@ -36,8 +36,7 @@ class Repeats:
     """The results so far, by URL.  *key* is the same text for lines that ask the same."""
 
     def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
-        self._lock = threading.RLock()  # as stop() may be called by the collector, on whatever thread
-        self._changed = threading.Condition(self._lock)
+        self._changed = threading.Condition()  # over an RLock, as the collector may call stop() on whatever thread
         self._max_waiting = max_waiting
         self._waiting = 0
         self._stopped = False
@@ -57,7 +56,7 @@ class Repeats:
 
         Blocks while too many lines wait.  After `stop` nobody blocks, and what would wait is dropped.
         """
-        with self._lock:
+        with self._changed:
             while key in self._out:
                 if self._stopped:
                     return Claim.WAIT
@@ -81,7 +80,7 @@ class Repeats:
 
     def settle(self, key: str, result: Result) -> list[tuple[Target, Result]]:
         """Note the *result* of *key*, and return the lines that waited for it, each with its own Result."""
-        with self._lock:
+        with self._changed:
             waiting = self._out.pop(key, None)
             self._record(key, result)
             if waiting is None:
