@@ -169,9 +169,5 @@ def holds_no_row(file: BinaryIO, heading: bytes) -> bool:
     So is an empty file.
     """
     begun = file.read(len(heading)).rstrip(b"\0")
-    return heading.startswith(begun) and not any(chunk.strip(b"\0") for chunk in _chunks(file))
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
+    chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
+    return heading.startswith(begun) and not any(chunk.strip(b"\0") for chunk in chunks)

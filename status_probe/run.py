@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
-from types import TracebackType
 
 from .failures import RetryPolicy
 from .hostqueue import HostQueue
@@ -111,9 +110,7 @@ class Run:
         self.workers.start(self._tasks())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         if self.workers.results.ended:
             self.workers.join(2.0)
@@ -152,8 +149,7 @@ class Run:
     def held(self) -> list[tuple[str, float, int]]:
         """Return (host, seconds, targets) of hosts that are held back, the longest first."""
         now = time.monotonic()
-        rows = [(show_host(str(host)), until - now, count) for host, until, count in self._queue.held()]
-        return sorted(rows, key=lambda row: -row[1])
+        return [(show_host(str(host)), until - now, count) for host, until, count in self._queue.held()]
 
     @property
     def is_waiting(self) -> bool:

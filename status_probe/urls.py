@@ -277,10 +277,7 @@ def _parse_authority(scheme: str, text: str) -> Url:
     """Parse what follows the slashes: ``user:password@host:port/path?query#fragment``."""
     end = _authority_end(text)
     userinfo, _, netloc = text[:end].rpartition("@")
-    match = _NETLOC(netloc)
-    if not match:
-        raise InvalidURL("the host or the port is not valid")
-    host, port = match.groups()
+    host, port = _NETLOC(netloc).groups()  # type: ignore[union-attr]  # whatever has no line feed matches
     username, mark, password = userinfo.partition(":")
     return Url(
         scheme,

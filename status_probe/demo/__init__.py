@@ -12,7 +12,6 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 from importlib.resources import files
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from status_probe.demo.sites import Site
@@ -58,7 +57,7 @@ class DemoServer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def url(self, path: str, site: str = "main") -> str:
