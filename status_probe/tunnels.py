@@ -52,24 +52,18 @@ def connect_through(
     """
     try:
         addresses = resolve(proxy.host, proxy.port, limits, until)
-    except NameFailure as error:
-        if is_exhaustion(error):
-            raise
-        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
-    if proxy.is_socks:
-        return _through_socks(addresses, proxy, url, resolve, limits, until)
-    try:
-        sock, ip = connect(addresses, limits, until)
-        if proxy.scheme == "https":
-            sock = start_tls(sock, proxy.host, context(), limits, until, watchdog)
-    except (ConnectFailed, TLSFailed, ConnectionLost) as error:
+        if not proxy.is_socks:
+            sock, ip = connect(addresses, limits, until)
+            if proxy.scheme == "https":
+                sock = start_tls(sock, proxy.host, context(), limits, until, watchdog)
+    except (NameFailure, ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
         raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
     except ConnectTimedOut as error:
-        raise ProxyFailed(
-            f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s", "unreachable"
-        ) from error
+        raise _silent(proxy, limits) from error
+    if proxy.is_socks:
+        return _through_socks(addresses, proxy, url, resolve, limits, until)
     if url.scheme == "https":
         _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits, until)
     return sock, ip
@@ -130,11 +124,14 @@ def _through_socks(
         return tunnel, address.ip
     _raise_if_exceeded(limits)
     if time.monotonic() >= until:
-        said = f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s"
-        raise ProxyFailed(said, "unreachable") from failure
+        raise _silent(proxy, limits) from failure
     causes = {socks.ProxyConnectionError: "unreachable", socks.GeneralProxyError: "unanswered"}
     cause = causes.get(type(failure), "refused")
     raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", cause) from failure
+
+
+def _silent(proxy: Proxy, limits: Limits) -> ProxyFailed:
+    return ProxyFailed(f"the proxy {proxy.host}:{proxy.port} did not answer within {limits.connect:g} s", "unreachable")
 
 
 def _raise_if_exceeded(limits: Limits) -> None:
