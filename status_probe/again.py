@@ -14,7 +14,7 @@ from .urls import redact
 
 __all__ = ["command_to_resume", "quoted_for_windows"]
 
-_LEFT_OUT = ("--overwrite", "--resume", "--retry-failed")
+_LEFT_OUT = ("--overwrite", "--resume")
 
 
 def command_to_resume(words: Iterable[str], headers: Iterable[tuple[str, str]] = ()) -> str:

@@ -274,6 +274,12 @@ def test_the_line_to_go_on_keeps_secrets(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shlex.split(line)[-8:] == ["Y: ***", "-w", "1", "-x", "http://me:***@p:1", "-o", "o", "u1"]
 
 
+def test_the_line_to_go_on_asks_again_what_failed() -> None:
+    """A stopped --retry-failed has rows yet to ask again, which --resume alone would leave as they are."""
+    words = ["u1", "--resume", "-o", "o", "--retry-failed"]
+    assert shlex.split(command_to_resume(words))[-5:] == ["--resume", "u1", "-o", "o", "--retry-failed"]
+
+
 @pytest.mark.parametrize(("word", "quoted"), [
     ("urls.txt", "urls.txt"),
     (r"C:\lists\urls.txt", r"C:\lists\urls.txt"),
