@@ -198,7 +198,8 @@ class Follower:
                     self._bar.set_total(total)
 
         if self._is_watched:
-            threading.Thread(target=count, name="counter", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # out of threads; the rows are worth more than the total
+                threading.Thread(target=count, name="counter", daemon=True).start()
 
     def _notes(self) -> list[str]:
         """Return what the run waits for, the most telling first, where that is worth the bar's place."""

@@ -384,6 +384,22 @@ def test_no_bar_where_standard_error_is_no_terminal(probe: Main, server: Server)
     assert "\r" not in probe(given=listed(server, 200, 404).encode()).err
 
 
+def test_a_run_goes_on_where_no_thread_is_left_to_count(
+    probe: Main, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the machine starts no more threads, the bar does without a total and the rows come all the same."""
+    start = threading.Thread.start
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name == "counter":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    monkeypatch.setattr("status_probe.console.is_terminal", lambda _: True)
+    assert probe("-o", "out.csv", given=listed(server, 200).encode()).status == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is POSIX'")
 def test_the_bar_in_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     """On a terminal there is a bar with total and counts, failures stand above it, and a note near the end."""
