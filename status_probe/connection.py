@@ -32,6 +32,7 @@ __all__ = [
 # waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.
 SYSTEM_WAITS = sys.platform in ("linux", "darwin")
 RECEIVE_BYTES = 16 * 1024  # a TLS record
+TICK_SECONDS = max(0.001, time.get_clock_info("monotonic").resolution)  # 1/64 on Windows before Python 3.13
 
 LOOK_UP = "looking up the name"
 CONNECTING = "connecting"
@@ -93,8 +94,8 @@ class Limits(NamedTuple):
 
     @property
     def are_over(self) -> bool:
-        """Whether the deadline has passed, or is about to: a wait may end a moment before it."""
-        return time.monotonic() >= self.deadline - 0.001
+        """Whether the deadline has passed, or is about to: by the clock a wait may end a moment before it."""
+        return time.monotonic() >= self.deadline - TICK_SECONDS
 
     def exceeded(self, phase: str) -> DeadlineExceeded:
         """Return the exception for a deadline that passed in *phase*."""

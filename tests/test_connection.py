@@ -120,6 +120,13 @@ def test_ipv6_is_asked_in_brackets():
     assert (row.status, row.ip) == (200, "::1")
 
 
+def test_a_deadline_is_over_within_a_tick_of_it(monkeypatch):
+    """Where the clock stands still for 16 ms, the end of a wait at its deadline is not taken for silence."""
+    monkeypatch.setattr("status_probe.connection.TICK_SECONDS", 1 / 64)
+    assert Limits(5.0, 5.0, 5.0, time.monotonic() + 0.01, Phase()).are_over
+    assert not Limits(5.0, 5.0, 5.0, time.monotonic() + 5.0, Phase()).are_over
+
+
 @pytest.mark.skipif(not SYSTEM_WAITS, reason="sockets keep their own time here")
 def test_a_connection_that_was_watched_waits_as_before():
     """After it had to be quiet it is again one system call a read, within the limits, and misses nothing."""
