@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from . import codes
 from .chain import Chain, Stopwatch
 from .failures import Failure, classify, fault_of_ours, is_passing
+from .options import Options
 from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
 from .session import HeaderLines, Request, Session
 from .transport import StaleConnection
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
 from .wire import Head
 
-__all__ = ["Probe", "ProbeOptions"]
+__all__ = ["Probe"]
 
 log = logging.getLogger("status_probe")
 
@@ -43,29 +42,15 @@ _METHOD_MATTERS_NOT = frozenset({
 _NO_HEAD = Head(0, "", 1, {}, whole=False, content_length=None, keeps=False)
 
 
-class ProbeOptions(NamedTuple):
-    """How to ask; times are in seconds."""
-
-    method: str = "get"  # get, head or auto
-    default_scheme: str = "auto"  # https, http or auto
-    max_redirects: int = 10  # 0 follows none
-    connect_timeout: float = 5.0
-    read_timeout: float = 15.0
-    max_time: float = 30.0
-    lang: str = "en"
-    fields: Mapping[str, str] = {}  # ours, sent to every host
-    own_fields: Mapping[str, str] = {}  # the user's, sent to the listed URL's origin only
-
-
 class Probe:
     """Asks targets over a shared session; called by many threads at once."""
 
-    def __init__(self, session: Session, options: ProbeOptions) -> None:
+    def __init__(self, session: Session, options: Options) -> None:
         self._session = session
         self._options = options
         self._method = "GET" if options.method == "get" else "HEAD"  # the first of each target
-        self._fields = HeaderLines(options.fields)
-        self._all_fields = HeaderLines({**options.fields, **options.own_fields})
+        self._fields = HeaderLines(options.fields())
+        self._all_fields = HeaderLines({**options.fields(), **options.own_fields()})
 
     def __call__(self, target: Target, attempts: int = 1) -> Attempt:
         """Return what *target* answers, without a pause before any redirect; *attempts* counts this one."""

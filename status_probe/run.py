@@ -14,7 +14,7 @@ from .netwatch import NetworkWatch
 from .opener import Opener
 from .options import Options
 from .outage import Outage
-from .probe import Probe, ProbeOptions
+from .probe import Probe
 from .records import Result, Target
 from .repeats import Claim, Repeats
 from .session import Session
@@ -53,21 +53,7 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     if bundle or options.client_cert:
         opener.load_context()  # what is wrong with a file is told at once
     session = Session(Transport(opener, options.proxy_rules(), fit.idle))
-    probe = Probe(
-        session,
-        ProbeOptions(
-            method=options.method,
-            default_scheme=options.default_scheme,
-            max_redirects=options.max_redirects,
-            connect_timeout=options.connect_timeout,
-            read_timeout=options.read_timeout,
-            max_time=options.max_time,
-            lang=options.lang,
-            fields=options.fields(),
-            own_fields=options.own_fields(),
-        ),
-    )
-    return probe, session
+    return Probe(session, options), session
 
 
 class Run:

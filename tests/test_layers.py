@@ -20,8 +20,9 @@ FLOORS = (
     "chain opener workers",
     "transport",
     "session",
-    "options probe",
-    "plan run",
+    "options",
+    "plan probe",
+    "run",
     "explain follow library",
     "cli",
 )
