@@ -19,7 +19,7 @@ from enum import Enum
 from math import inf
 from typing import NamedTuple
 
-__all__ = ["NetworkWatch", "Sign", "Verdict"]
+__all__ = ["NetworkWatch", "Orders", "Sign"]
 
 MANY, MOST = 8, 32  # different hosts in a row for a suspicion: at first, and at last, as each one doubles it
 PATIENCE = 10  # longest pauses in all, until something answers
@@ -35,7 +35,7 @@ class Sign(Enum):
     UNCLEAR = "connected, then silence or the end"
 
 
-class Verdict(NamedTuple):
+class Orders(NamedTuple):
     """What is to be done; nothing, mostly."""
 
     again: bool = False  # put the task back, and do not count the attempt
@@ -69,20 +69,20 @@ class NetworkWatch:
         self._pauses = 0  # since something answered
         self._patience = PATIENCE * longest_pause  # seconds left for pauses
 
-    def ended(self, host: Hashable, sign: Sign, began: float) -> Verdict:
+    def ended(self, host: Hashable, sign: Sign, began: float) -> Orders:
         """Tell how an attempt ended that *began* then, on the clock; return what is to be done."""
         with self._lock:
             now = self._clock()
             if sign is Sign.ALIVE:
                 return self._alive(host, now)
             if not self._known:
-                return Verdict()
+                return Orders()
             if self.down or began < self._up_since:
                 self._doubted.setdefault(host, now)  # what is dead after all is asked only once more
                 return self._spoiled(sign, now)
-            return self._doubt(host, began, now) if sign is Sign.UNREACHED else Verdict()
+            return self._doubt(host, began, now) if sign is Sign.UNREACHED else Orders()
 
-    def _alive(self, host: Hashable, now: float) -> Verdict:
+    def _alive(self, host: Hashable, now: float) -> Orders:
         was_down = self.down
         if was_down:
             self.down = False
@@ -95,31 +95,31 @@ class NetworkWatch:
         self._doubted.pop(host, None)
         self._pauses = 0
         self._patience = PATIENCE * self._longest
-        return Verdict(resume=was_down)
+        return Orders(resume=was_down)
 
-    def _spoiled(self, sign: Sign, now: float) -> Verdict:
+    def _spoiled(self, sign: Sign, now: float) -> Orders:
         if self.down and sign is Sign.UNREACHED and now >= self._paused_until:
             return self._pause(now)
-        return Verdict(again=True, pause=max(0.0, self._paused_until - now) if self.down else 0.0)
+        return Orders(again=True, pause=max(0.0, self._paused_until - now) if self.down else 0.0)
 
-    def _doubt(self, host: Hashable, began: float, now: float) -> Verdict:
+    def _doubt(self, host: Hashable, began: float, now: float) -> Orders:
         if self._alive_at - began >= SETTLED or self._patience <= 0:
-            return Verdict()
+            return Orders()
         if host in self._doubted or len(self._doubted) >= DOUBTS:
-            return Verdict(again=self._second_chances and began <= self._doubted.get(host, -inf))
+            return Orders(again=self._second_chances and began <= self._doubted.get(host, -inf))
         self._doubted[host] = now
         self._in_a_row += 1
         if self._in_a_row < self._many:
-            return Verdict(again=self._second_chances)
+            return Orders(again=self._second_chances)
         self.down = True
         return self._pause(now)
 
-    def _pause(self, now: float) -> Verdict:
+    def _pause(self, now: float) -> Orders:
         if self._patience <= 0:
             self.down = False
-            return Verdict(resume=True)
+            return Orders(resume=True)
         gap = min(2.0**self._pauses, self._longest, self._patience)
         self._pauses += 1
         self._patience -= gap
         self._paused_until = now + gap
-        return Verdict(again=True, pause=gap, check=tuple(self._known))
+        return Orders(again=True, pause=gap, check=tuple(self._known))

@@ -1,6 +1,6 @@
 """What is done while this machine's own network may be down: nobody is asked, and hosts that lived are tried.
 
-NetworkWatch decides; here its verdicts are carried out.
+NetworkWatch decides; here its orders are carried out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from .hostqueue import HostQueue
-from .netwatch import NetworkWatch, Sign, Verdict
+from .netwatch import NetworkWatch, Orders, Sign
 from .records import Attempt, Outcome
 
 __all__ = ["Outage"]
@@ -59,48 +59,45 @@ class Outage:
             sign = Sign.ALIVE
         elif result.outcome in (Outcome.DNS_ERROR, Outcome.PROXY_ERROR) and attempt.passing:
             sign = Sign.UNREACHED
-        verdict = self._watch.ended(host, sign, began)
-        self._obey(verdict)
-        return verdict.again
+        orders = self._watch.ended(host, sign, began)
+        self._hold_queue(orders)
+        if orders.check:
+            self._start_check(orders)
+        return orders.again
 
     def end(self) -> None:
         """Check nothing more."""
         self._ended.set()
 
-    def _obey(self, verdict: Verdict) -> None:
-        self._hold_queue(verdict)
-        if verdict.check:
-            self._start_check(verdict)
-
-    def _start_check(self, verdict: Verdict) -> None:
+    def _start_check(self, orders: Orders) -> None:
         with self._lock:
             if self._checking:
                 return
             with suppress(RuntimeError):  # out of threads; the next failure tries again
-                threading.Thread(target=self._check, args=(verdict,), name="network check", daemon=True).start()
+                threading.Thread(target=self._check, args=(orders,), name="network check", daemon=True).start()
                 self._checking = True
 
-    def _hold_queue(self, verdict: Verdict) -> None:
-        if verdict.resume:
+    def _hold_queue(self, orders: Orders) -> None:
+        if orders.resume:
             self._queue.resume()
-        if verdict.pause:
-            self._queue.pause(verdict.pause)
+        if orders.pause:
+            self._queue.pause(orders.pause)
             if not self._watch.down:  # an answer on another thread ended the suspicion before the queue was paused
                 self._queue.resume()
 
-    def _check(self, verdict: Verdict) -> None:
+    def _check(self, orders: Orders) -> None:
         """Try hosts that answered earlier, at the end of each pause, until one can be reached or patience ends."""
         try:
-            self._try_hosts(verdict)
+            self._try_hosts(orders)
         finally:
             with self._lock:
                 self._checking = False
 
-    def _try_hosts(self, verdict: Verdict) -> None:
-        hosts = verdict.check
-        while verdict.pause and not self._ended.wait(verdict.pause) and self._watch.down:
+    def _try_hosts(self, orders: Orders) -> None:
+        hosts = orders.check
+        while orders.pause and not self._ended.wait(orders.pause) and self._watch.down:
             began = time.monotonic()
             reached = next((host for host in hosts if self._reach(host)), None)
             sign = Sign.UNREACHED if reached is None else Sign.ALIVE
-            verdict = self._watch.ended(hosts[0] if reached is None else reached, sign, began)
-            self._hold_queue(verdict)
+            orders = self._watch.ended(hosts[0] if reached is None else reached, sign, began)
+            self._hold_queue(orders)

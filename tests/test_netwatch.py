@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from status_probe.hostqueue import HostQueue
-from status_probe.netwatch import NetworkWatch, Sign, Verdict
+from status_probe.netwatch import NetworkWatch, Orders, Sign
 
 ROUND_TRIP = 0.05
 Network = Callable[[str, float], tuple[float, Sign]]  # host and time to seconds and sign
@@ -67,24 +67,24 @@ class Run:
             self.later(seconds, self.end, task, sign, self.now)
 
     def end(self, task: Task, sign: Sign, began: float) -> None:
-        verdict = self.watch.ended(task.host, sign, began)
-        if verdict.again:
+        orders = self.watch.ended(task.host, sign, began)
+        if orders.again:
             self.queue.defer(task, 1)
         else:
             assert task not in self.rows
             self.rows[task] = sign
         self.queue.done(task)
-        self.obey(verdict)
+        self.obey(orders)
 
-    def obey(self, verdict: Verdict) -> None:
-        if verdict.check:
-            self.paused += verdict.pause
-        if verdict.pause:
-            self.queue.pause(verdict.pause)
-        if verdict.resume:
+    def obey(self, orders: Orders) -> None:
+        if orders.check:
+            self.paused += orders.pause
+        if orders.pause:
+            self.queue.pause(orders.pause)
+        if orders.resume:
             self.queue.resume()
         if self.checks:
-            for host in verdict.check:
+            for host in orders.check:
                 seconds, sign = self.network(host, self.now)
                 self.later(seconds, self.checked, host, sign, self.now)
 
@@ -199,8 +199,8 @@ def test_refusals_and_unknown_names_are_signs_of_life() -> None:
     watch.ended("live", Sign.ALIVE, 99)
     for number in range(100):
         watch.ended(f"refuses{number}", Sign.ALIVE, 99.9)
-        verdict = watch.ended(f"dead{number}", Sign.UNREACHED, 99.9)
-        assert not verdict.pause
+        orders = watch.ended(f"dead{number}", Sign.UNREACHED, 99.9)
+        assert not orders.pause
     assert not watch.down
 
 
@@ -210,9 +210,9 @@ def test_what_broke_off_in_an_outage_is_made_again() -> None:
     watch = NetworkWatch(clock=lambda: now)
     watch.ended("live", Sign.ALIVE, 99)
     assert not watch.ended("slow", Sign.UNCLEAR, 99).again
-    verdicts = [watch.ended(f"h{number}", Sign.UNREACHED, 99.9) for number in range(8)]
-    assert [verdict.pause for verdict in verdicts] == [0] * 7 + [1]
-    assert verdicts[-1].check == ("live",)
+    heard = [watch.ended(f"h{number}", Sign.UNREACHED, 99.9) for number in range(8)]
+    assert [orders.pause for orders in heard] == [0] * 7 + [1]
+    assert heard[-1].check == ("live",)
     assert watch.ended("slow", Sign.UNCLEAR, 99).again
     now = 101.0
     assert watch.ended("live", Sign.ALIVE, 100.9).resume
@@ -220,7 +220,7 @@ def test_what_broke_off_in_an_outage_is_made_again() -> None:
     assert not watch.ended("slow", Sign.UNCLEAR, 101).again
 
 
-def fail(watch: NetworkWatch, names: Iterable[str], began: float) -> list[Verdict]:
+def fail(watch: NetworkWatch, names: Iterable[str], began: float) -> list[Orders]:
     return [watch.ended(name, Sign.UNREACHED, began) for name in names]
 
 
@@ -228,7 +228,7 @@ def test_a_host_has_one_second_chance_until_it_answers() -> None:
     """What began before the chance was given is part of it; an answer gives a new one."""
     watch = NetworkWatch(clock=lambda: 100.0)
     watch.ended("live", Sign.ALIVE, 99)
-    assert [verdict.again for verdict in fail(watch, ["a", "a"], 99.9)] == [True, True]
+    assert [orders.again for orders in fail(watch, ["a", "a"], 99.9)] == [True, True]
     assert not watch.ended("a", Sign.UNREACHED, 100.1).again
     watch.ended("a", Sign.ALIVE, 100.1)
     assert watch.ended("a", Sign.UNREACHED, 100.2).again
