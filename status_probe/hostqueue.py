@@ -17,8 +17,8 @@ from collections.abc import Callable, Hashable, Iterable
 from math import inf
 from typing import TypeVar
 
-from status_probe.pace import Pace
-from status_probe.turns import Turns
+from .pace import Pace
+from .turns import Turns
 
 if sys.version_info >= (3, 13):
     from queue import ShutDown

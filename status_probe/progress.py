@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from status_probe import console
-from status_probe.tally import Tally
+from . import console
+from .tally import Tally
 
 __all__ = ["Bar"]
 

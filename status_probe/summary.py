@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TextIO
 
-from status_probe import codes, console
-from status_probe.tally import Tally
+from . import codes, console
+from .tally import Tally
 
 __all__ = ["print_summary"]
 

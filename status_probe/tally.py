@@ -13,7 +13,7 @@ import math
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from status_probe.records import Outcome, Result
+from .records import Outcome, Result
 
 __all__ = ["Groups", "Tally", "Trouble"]
 

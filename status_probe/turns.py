@@ -25,7 +25,7 @@ from itertools import count
 from math import inf
 from typing import Generic, TypeVar
 
-from status_probe.pace import Pace
+from .pace import Pace
 
 __all__ = ["Turns"]
 
