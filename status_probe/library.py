@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
+import sys
+import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +96,34 @@ def _targets(urls: Iterable[str]) -> Iterator[Target]:
 
 
 def _results(run: Run) -> Generator[Result, None, None]:
+    run.start()
     try:
-        with run:
-            for batch in run.batches():
-                for _, result in batch:
-                    yield result
+        for batch in run.batches():
+            for _, result in batch:
+                yield result
     finally:
-        run.workers.join(JOIN_SECONDS)
+        _end(run)
+
+
+def _end(run: Run) -> None:
+    """End *run* on a thread of its own, for who lets go of the results may be the collector.
+
+    It does so on any thread, also on one of the run and while that holds a lock which the end waits for.
+    """
+    ended = threading.Event()
+
+    def end() -> None:
+        try:
+            run.end()
+            run.workers.join(JOIN_SECONDS)
+        finally:
+            ended.set()
+
+    if sys.is_finalizing():  # no thread begins any more
+        end()
+        return
+    try:
+        _thread.start_new_thread(end, ())  # threading's own locks may be held, too
+    except RuntimeError:  # out of threads
+        end()
+    ended.wait(2 * JOIN_SECONDS)

@@ -36,7 +36,7 @@ class Repeats:
     """The results so far, by URL.  *key* is the same text for lines that ask the same."""
 
     def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
-        self._changed = threading.Condition()  # over an RLock, as the collector may call stop() on whatever thread
+        self._changed = threading.Condition()
         self._max_waiting = max_waiting
         self._waiting = 0
         self._stopped = False

@@ -93,10 +93,21 @@ class Run:
         )
 
     def __enter__(self) -> Run:  # noqa: PYI034 - Self is 3.11's
-        self.workers.start(self._tasks())
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def start(self) -> None:
+        """Begin to ask.
+
+        Raises RuntimeError where this machine has no threads for it.
+        """
+        self.workers.start(self._tasks())
+
+    def end(self) -> None:
+        """Ask nothing more, and let go of what the run has."""
         self.stop()
         if self.workers.results.ended:
             self.workers.join(2.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import itertools
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 import status_probe
 from status_probe import Outcome, Result, probe_urls
 from status_probe.options import Options
+from status_probe.turns import Turns
 from tests.server import Server, answer, closed_port, hang
 
 DIRECT: dict[str, Any] = {"proxy": "", "environ": {}}
@@ -69,6 +71,31 @@ def test_closing_early_asks_nothing_more() -> None:
         asked = len(server.log)
         assert not [thread for thread in threading.enumerate() if thread.name.startswith(("worker", "feeder"))]
         assert len(server.log) == asked
+    assert threading.active_count() == before
+
+
+def test_the_collector_may_end_it_on_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results let go of in a cycle are found by a worker, in the midst of taking a task; its run ends all the same."""
+    take = Turns.take
+
+    def collect_and_take(turns: Turns[Any], now: float) -> Any:
+        gc.collect()
+        return take(turns, now)
+
+    def begin() -> None:
+        results = probe_urls((server.url(f"/{n}") for n in itertools.count()), workers=4, **DIRECT)
+        next(results)
+        cycle = [results]
+        cycle.append(cycle)  # type: ignore[arg-type]
+
+    before = threading.active_count()
+    with Server(answer(200)) as server:
+        begin()
+        monkeypatch.setattr(Turns, "take", collect_and_take)
+        limit = time.monotonic() + 10
+        while threads := [each for each in threading.enumerate() if each.name.startswith(("worker", "feeder", "end"))]:
+            assert time.monotonic() < limit, f"left alive: {threads}"
+            threads[0].join(0.1)
     assert threading.active_count() == before
 
 
