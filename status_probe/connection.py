@@ -29,8 +29,9 @@ __all__ = [
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
 # interpreter's lock to another thread.  Under TLS it has no effect, as the ssl module waits again: a watchdog ends the
-# waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.
-SYSTEM_WAITS = sys.platform in ("linux", "darwin")
+# waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.  And on 32 bits
+# the system may want a timeval of 64 (glibc 2.34, musl 1.2), which Python does not tell.
+SYSTEM_WAITS = sys.platform in ("linux", "darwin") and sys.maxsize > 2**32
 RECEIVE_BYTES = 16 * 1024  # a TLS record
 TICK_SECONDS = max(0.001, time.get_clock_info("monotonic").resolution)  # 1/64 on Windows before Python 3.13
 

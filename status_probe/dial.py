@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .addresses import Address
-from .connection import CONNECTING, ConnectFailed, ConnectTimedOut, Limits, timeval
+from .connection import CONNECTING, SYSTEM_WAITS, ConnectFailed, ConnectTimedOut, Limits, timeval
 
 __all__ = ["connect"]
 
@@ -19,7 +19,7 @@ RACE_SECONDS = 0.25  # the next address is tried beside one that is silent for s
 
 # Where the system's own time limit holds for connecting, that is two system calls, not five: socket(7), SO_SNDTIMEO.
 # A limit that is over shows as EINPROGRESS.
-SYSTEM_CONNECTS = sys.platform == "linux"
+SYSTEM_CONNECTS = SYSTEM_WAITS and sys.platform == "linux"
 
 # What says of an address that there is no way to it from here.
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
