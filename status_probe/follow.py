@@ -21,7 +21,7 @@ from .options import Options
 from .order import Stopped
 from .progress import Bar
 from .records import Result, Target
-from .report import SHEET_ROWS, Report
+from .report import SHEET_ROWS, Report, ReportError
 from .run import MAX_BATCH, Pair, Run
 from .sources import SourceError, TargetList
 from .stops import EXIT_INTERRUPTED, Stop, reader_watch
@@ -144,7 +144,7 @@ class Follower:
             self._tell_what_was_asked()
             self._run.stop()
             self._take_last()
-        except (SourceError, ThreadLost) as error:
+        except (SourceError, ReportError, ThreadLost) as error:
             return str(error)
         except _NotWritten as error:
             return error.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,21 @@ def test_a_narrow_report_can_be_gone_on_with(server: Server, tmp_path: Path, col
     assert (ended.status, ended.err) == (0, "")
     assert [row["url"] for row in read_csv(tmp_path / "out.csv")] == [first, second, first]
     assert "/2/404" in server.targets[before:]
+
+
+def test_a_changed_cell_that_the_run_meets_ends_it(server: Server, tmp_path: Path) -> None:
+    """Requests may have been made by then, so the exit status is that of a run that could not be completed."""
+    first, second = server.url("/1/200"), server.url("/2/404")
+    (tmp_path / "urls.csv").write_text(f"url\n{first}\n")
+    words = ["--columns", "url,row,elapsed_ms"]
+    assert go_on(tmp_path, *words).status == 0
+    output = tmp_path / "out.csv"
+    output.write_bytes(re.sub(rb",2,[0-9]+,", b",2,soon,", output.read_bytes()))
+    (tmp_path / "urls.csv").write_text(f"url\n{first}\n{second}\n")
+    ended = go_on(tmp_path, *words, "--resume")
+    assert ended.status == 3
+    assert "'soon' stands under elapsed_ms" in ended.err
+    assert "rows so far are kept" in ended.err
 
 
 @pytest.mark.parametrize("how", ["--resume", "--overwrite"])
