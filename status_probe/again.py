@@ -47,9 +47,15 @@ def _program(script: Path) -> list[str]:
 
 
 def _short(path: Path) -> str:
-    name = path.name.removesuffix(".exe") if os.name == "nt" else path.name
+    name = _without_exe(path.name)
     found = shutil.which(name)
-    return name if found and Path(found).resolve() == path.resolve() else str(path)
+    is_same = found and _without_exe(str(Path(found).resolve())) == _without_exe(str(path.resolve()))
+    return name if is_same else str(path)
+
+
+def _without_exe(text: str) -> str:
+    """Return *text* as Windows knows a program: pip's start scripts leave out their .exe themselves."""
+    return text.lower().removesuffix(".exe") if os.name == "nt" else text
 
 
 def _without_secrets(word: str, headers: Iterable[tuple[str, str]]) -> str:

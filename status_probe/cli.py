@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
-from .console import encodable, plain, reason, say, terminal_width
+from .console import encodable, language_for, plain, reason, say, terminal_width
 from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up
 
 if TYPE_CHECKING:
@@ -116,8 +116,6 @@ def _run_command(words: list[str], stop: Stop) -> int:
 def _printable(options: Options) -> Options:
     """Return *options* with a language that standard output can write."""
     from dataclasses import replace
-
-    from .console import language_for
 
     return replace(options, lang=language_for(sys.stdout, options.lang))
 

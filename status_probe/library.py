@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
 import threading
@@ -110,20 +109,18 @@ def _end(run: Run) -> None:
 
     It does so on any thread, also on one of the run and while that holds a lock which the end waits for.
     """
-    ended = threading.Event()
 
     def end() -> None:
-        try:
-            run.end()
-            run.workers.join(JOIN_SECONDS)
-        finally:
-            ended.set()
+        run.end()
+        run.workers.join(JOIN_SECONDS)
 
     if sys.is_finalizing():  # no thread begins any more
         end()
         return
+    ending = threading.Thread(target=end, name="end of a run", daemon=True)
     try:
-        _thread.start_new_thread(end, ())  # threading's own locks may be held, too
+        ending.start()
     except RuntimeError:  # out of threads
         end()
-    ended.wait(2 * JOIN_SECONDS)
+    else:
+        ending.join(2 * JOIN_SECONDS)

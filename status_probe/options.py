@@ -92,14 +92,20 @@ class Options:
                 raise self._refused(name, f"more than 0, at most {_MOST:,}")
         if self.client_key and not self.client_cert:
             raise ValueError("--client-key: there is no --client-cert that it belongs to")
-        self.own_fields(), self.fields()
+        self.own_fields()
+        self.fields()
 
     def _refused(self, name: str, expected: str) -> ValueError:
         return ValueError(f"--{name.replace('_', '-')}: '{getattr(self, name)}', expected {expected}")
 
+    @property
+    def first_scheme(self) -> str:
+        """The scheme that is tried first for a URL without one."""
+        return "https" if self.default_scheme == "auto" else self.default_scheme
+
     def fields(self) -> dict[str, str]:
         """Return the header fields that every host is sent."""
-        agent = next((value for name, value in self.headers if name.lower() == "user-agent"), self.user_agent)
+        agent = [self.user_agent, *(value for name, value in self.headers if name.lower() == "user-agent")][-1]
         fields = {
             "User-Agent": agent,
             "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",

@@ -36,14 +36,13 @@ class Plan(NamedTuple):
 
 def make_plan(targets: Iterable[Target], options: Options) -> Plan:
     """Read *targets* to their end."""
-    scheme = "https" if options.default_scheme == "auto" else options.default_scheme
     seen: set[int] = set()  # hashes: a few million URLs fit into memory
     hosts: Counter[str] = Counter()
     count = bad = 0
     for target in targets:
         count += 1
         try:
-            url = None if target.fault else parse_url(target.url, scheme)
+            url = None if target.fault else parse_url(target.url, options.first_scheme)
         except InvalidURL:
             url = None
         if url is None:

@@ -66,8 +66,7 @@ class Probe:
 
         Raises InvalidURL where it cannot be asked.
         """
-        scheme = self._options.default_scheme
-        return parse_url(text, "https" if scheme == "auto" else scheme)
+        return parse_url(text, self._options.first_scheme)
 
     def asking(self, target: Target, url: Url | None, attempts: int, phase: Phase) -> Asking:
         """Ask *target*, as the caller lets it go on from one host to the next, and return what it answers.
