@@ -224,14 +224,14 @@ def test_own_headers_replace_ours():
 
 
 def test_cookies_of_answers_cost_nothing():
-    """Two thousand answers that set three cookies each take no longer than those that set none."""
+    """Two thousand answers that set three cookies each take no more of the CPU than those that set none."""
     def seconds(headers: list[tuple[str, str]]) -> float:
         with Server(answer(200, headers=headers, body=b"x")) as server:
-            began = time.monotonic()
+            began = time.process_time()
             rows = ask(*[server.url(f"/{number}") for number in range(2000)])
             assert {row.status for row in rows} == {200}
             assert not any(request.header("Cookie") for request in server.log)
-            return time.monotonic() - began
+            return time.process_time() - began
 
     without = seconds([("X-A", "a=1; Path=/")] * 3)
     assert seconds([("Set-Cookie", f"c{number}=1; Path=/") for number in range(3)]) < 1.6 * without + 0.2
