@@ -58,7 +58,7 @@ class Transport:
             answer = self._ask_on(self._open(url, proxy, limits), request, method, origin, limits)
             if not self._pool.knows(origin, answer.shape):
                 self._pool.vouch(origin, answer.shape)
-        if proxy is not None and answer.head.status == 407 and url.scheme == "http":
+        if proxy is not None and not proxy.is_socks and answer.head.status == 407 and url.scheme == "http":
             answer.connection.close()
             raise ProxyFailed("the proxy wants a user name and a password (407)")
         return answer

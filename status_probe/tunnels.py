@@ -125,9 +125,14 @@ def _through_socks(
     _raise_if_exceeded(limits)
     if time.monotonic() >= until:
         raise _silent(proxy, limits) from failure
-    causes = {socks.ProxyConnectionError: "unreachable", socks.GeneralProxyError: "unanswered"}
-    cause = causes.get(type(failure), "refused")
-    raise ProxyFailed("the SOCKS proxy cannot be reached or refused to connect", cause) from failure
+    said = getattr(failure, "socket_err", None)  # PySocks catches its own errors, and wraps them
+    kind = type(said if isinstance(said, socks.ProxyError) else failure)
+    sentence, cause = {
+        socks.ProxyConnectionError: ("the SOCKS proxy cannot be reached", "unreachable"),
+        socks.GeneralProxyError: ("the SOCKS proxy gave no answer", "unanswered"),
+        socks.SOCKS5AuthError: ("the SOCKS proxy wants a user name and a password, or others", ""),
+    }.get(kind, ("the SOCKS proxy could not connect, or would not", "refused"))
+    raise ProxyFailed(sentence, cause) from failure
 
 
 def _silent(proxy: Proxy, limits: Limits) -> ProxyFailed:

@@ -336,7 +336,42 @@ def test_what_socks_cannot_do_is_told_apart():
         refused = ask_one("http://127.0.0.1:1/", proxy=proxy.url)
         unknown = ask_one("http://nowhere.invalid/", proxy=proxy.url.replace("5h", "5"))
     assert refused.outcome is Outcome.PROXY_ERROR
+    assert "could not connect, or would not" in refused.error
     assert unknown.outcome is Outcome.DNS_ERROR
+
+
+@pytest.mark.parametrize(("reply", "attempts"), [(5, 1), (None, 2)], ids=["refuses", "hangs up"])
+def test_what_a_socks_proxy_says_is_final(reply, attempts):
+    """A target that it cannot connect to is asked once, and casts no doubt on the network; its silence is passing."""
+    pytest.importorskip("socks")
+
+    class Failing(SocksProxy):
+        def serve(self, connection):
+            if reply is not None:
+                super().serve(connection)
+            connection.close()
+
+    with Failing(reply=reply or 0) as proxy:
+        urls = [f"http://127.0.0.{number}:1/" for number in range(1, 21)]
+        with within(2.5):
+            rows = list(probe_urls(urls, proxy=proxy.url, retry_wait=0.05, max_retry_wait=0.1))
+    assert {(row.outcome, row.attempts) for row in rows} == {(Outcome.PROXY_ERROR, attempts)}
+
+
+def test_socks_proxies_want_a_password_in_words():
+    """A wrong password is told as such, and not tried again."""
+    pytest.importorskip("socks")
+    with SocksProxy(user="me", password="pw") as proxy:
+        [row] = probe_urls(["http://127.0.0.1:1/"], proxy=proxy.url.replace("://", "://me:geheim@"))
+    assert (row.outcome, row.attempts) == (Outcome.PROXY_ERROR, 1)
+    assert "user name and a password" in row.error
+
+
+def test_a_407_that_came_through_socks_is_the_servers():
+    """A SOCKS proxy cannot send one."""
+    pytest.importorskip("socks")
+    with Server(answer(407)) as server, SocksProxy() as proxy:
+        assert ask_one(server.url(), proxy=proxy.url).status == 407
 
 
 def test_socks_without_its_extra_is_told_at_once(monkeypatch):
