@@ -100,8 +100,13 @@ def fault_of_ours(error: Exception) -> Failure:
 
 
 def _is_alert(error: Exception) -> bool:
-    """Whether TLS itself ended a connection: under 1.3 a server refuses a client certificate after the handshake."""
-    return isinstance(error, ConnectionLost) and isinstance(error.__cause__, ssl.SSLError)
+    """Whether TLS itself ended a connection: under 1.3 a server refuses a client certificate after the handshake.
+
+    An end of the connection is an SSLError, too, in sending.
+    """
+    ends = ssl.SSLEOFError, ssl.SSLZeroReturnError
+    cause = error.__cause__
+    return isinstance(error, ConnectionLost) and isinstance(cause, ssl.SSLError) and not isinstance(cause, ends)
 
 
 def _connect_failure(error: ConnectFailed) -> Failure:
@@ -131,6 +136,7 @@ _PASSING_OUTCOMES = frozenset({
 _PASSING_CAUSES = frozenset({
     (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"),
     (Outcome.PROXY_ERROR, "unreachable"), (Outcome.PROXY_ERROR, "unanswered"),
+    (Outcome.TLS_ERROR, "handshake_ended"),  # as a load balancer does whose servers begin anew
 })  # fmt: skip
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 

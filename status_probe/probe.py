@@ -31,7 +31,9 @@ _PERMANENT = frozenset({301, 308})
 _NO_TLS_THERE = frozenset({
     Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.CONNECTION_LOST,
 })  # fmt: skip
-_NO_TLS_CAUSES = frozenset({"plain_http", "handshake_refused", "refused", "unanswered"})  # the last two by a proxy
+_NO_TLS_CAUSES = frozenset({
+    "plain_http", "handshake_refused", "handshake_ended", "refused", "unanswered",  # the last two by a proxy
+})  # fmt: skip
 # Failures before a request was sent: another method would end no other way.
 _METHOD_MATTERS_NOT = frozenset({
     Outcome.INVALID_URL, Outcome.DNS_ERROR, Outcome.BLOCKED_ADDRESS, Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT,

@@ -119,6 +119,7 @@ def open_context(
         _load_authorities(context, ca_bundle)
     if client_cert:
         _load_client_certificate(context, client_cert, client_key)
+        context.post_handshake_auth = True  # Apache asks so for one by path: RFC 8446, section 4.6.2
     return context
 
 
@@ -162,7 +163,7 @@ def explain_tls(error: BaseException) -> tuple[str, str]:
             other = ("other", "the certificate was not accepted")
             return _CERTIFICATE_FAULTS.get(part.verify_code, other)
         if isinstance(part, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return "handshake_refused", "the server closed the connection during the TLS handshake"
+            return "handshake_ended", "the server closed the connection during the TLS handshake"
         if isinstance(part, ssl.SSLError):
             return _HANDSHAKE_FAULTS.get(part.reason or "", _FAILED)
     return _FAILED

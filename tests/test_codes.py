@@ -28,7 +28,7 @@ OTHERS = {
 }  # fmt: skip
 TLS_CAUSES = (
     "expired", "not_yet_valid", "self_signed", "unknown_issuer", "wrong_host", "wrong_address", "handshake_refused",
-    "plain_http", "client_certificate", "other",
+    "handshake_ended", "plain_http", "client_certificate", "other",
 )  # fmt: skip
 OPTIONS = {
     "--method", "--header", "--user-agent", "--max-redirects", "--proxy", "--hosts", "--public-only", "--ca-bundle",

@@ -68,6 +68,15 @@ def test_what_this_machine_spoiled_is_tried_once_more_in_any_case():
     assert RetryPolicy(retries=0).delay(attempt(Outcome.LOCAL_ERROR, attempts=2)) is None
 
 
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError])
+def test_an_end_is_no_alert(kind):
+    """Where sending finds the connection at its end, TLS had no part in it, though OpenSSL tells."""
+    error = ConnectionLost("x")
+    error.__cause__ = kind(8, "y")
+    failure = classify(error)
+    assert (failure.outcome, failure.error) == (Outcome.CONNECTION_LOST, "x")
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_passing_statuses_are_tried_again(status):
     """What the server may answer otherwise in a moment."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from contextlib import suppress
 
 import pytest
 
-from status_probe import tls
+from status_probe import probe_urls, tls
 from status_probe.options import Options
 from status_probe.records import Outcome
 from status_probe.run import open_probe
 from tests.asking import ask, ask_one, trusted
-from tests.server import Server, answer, client_certificate_files, close, reset, server_context
+from tests.server import Server, Step, answer, client_certificate_files, close, reset, server_context
 
 CAUSES = {
     "expired": "has expired",
@@ -84,6 +85,14 @@ def test_an_end_in_the_handshake_is_told(end):
     assert "TLS handshake" in row.error or row.error == "the server reset the connection before an answer"
 
 
+@pytest.mark.parametrize("end", [close(), reset()], ids=["fin", "rst"])
+def test_an_end_in_the_handshake_is_passing(end):
+    """It is what a load balancer does while its servers begin anew: a later attempt finds them."""
+    with Server(answer(204), tls=server_context(), on_connect=lambda number: [] if number else [end]) as server:
+        [row] = probe_urls([server.url()], ca_bundle=trusted(), proxy="", environ={}, retry_wait=0.05)
+    assert (row.status, row.attempts) == (204, 2)
+
+
 @pytest.mark.parametrize("ciphers", ["ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256", "AES128-SHA"])
 def test_a_server_of_old_ciphers_is_asked(ciphers):
     """What browsers still open is a live page, though Python's own list of ciphers does not offer it."""
@@ -126,6 +135,26 @@ def test_a_client_certificate_is_shown(tmp_path, highest):
     """With --client-cert and --client-key a server that wants one answers."""
     certificate, key = client_certificate_files(tmp_path)
     with Server(answer(200), tls=server_context(wants_client=True, highest=highest)) as server:
+        assert ask_one(server.url(), client_cert=str(certificate), client_key=str(key)).status == 200
+
+
+def test_a_client_certificate_may_be_wanted_later(tmp_path):
+    """Under TLS 1.3 a server may ask for one after the handshake, when it has seen the path, as Apache does."""
+
+    def ask_for_it(connection):
+        with suppress(ssl.SSLError):  # the client has not offered it
+            connection.sock.verify_client_post_handshake()
+        connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        connection.sock.settimeout(0.3)
+        with suppress(TimeoutError):
+            connection.sock.recv(1)
+        connection.send(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if connection.sock.getpeercert() else 403))
+
+    context = server_context(wants_client=True)
+    context.post_handshake_auth = True
+    certificate, key = client_certificate_files(tmp_path)
+    with Server(Step(ask_for_it), tls=context) as server:
+        assert ask_one(server.url()).status == 403
         assert ask_one(server.url(), client_cert=str(certificate), client_key=str(key)).status == 200
 
 

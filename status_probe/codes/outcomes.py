@@ -150,6 +150,10 @@ CAUSE_HINTS: dict[str, dict[str, Text]] = {
             "no TLS version or cipher in common, or the server does not know this name: often an outdated server",
             "双方没有共同的 TLS 版本或加密套件，或服务器不认识该域名：多为服务器过旧",
         ),
+        "handshake_ended": Text(
+            "the server, or what stands before it, hung up: try again later; if it stays so, check name and port",
+            "服务器或其前端设备挂断了连接：请稍后再试；如果一直如此，请检查域名和端口",
+        ),
         "plain_http": Text(
             "this port does not speak TLS: try http:// in place of https://, or another port",
             "该端口不支持 TLS：请把 https:// 改为 http://，或换个端口",
