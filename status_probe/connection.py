@@ -23,8 +23,8 @@ from .wire import Head, HeadReader
 
 __all__ = [
     "CONNECTING", "LOOK_UP", "SYSTEM_WAITS", "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost",
-    "DeadlineExceeded", "Limits", "ProxyFailed", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head", "start_tls",
-    "timeval",
+    "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head",
+    "start_tls", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -52,9 +52,22 @@ _EXHAUSTION = frozenset({
 class ConnectFailed(requests.ConnectionError):
     """No address of the host could be connected to; the cause is the OSError of the last one."""
 
+    host_lived = False  # whether it could be connected to before
+
 
 class ConnectTimedOut(requests.ConnectTimeout):
     """The connect timeout ran out; the message says in which phase."""
+
+
+class NotTried(ConnectTimedOut):
+    """The host was left alone, since it did not answer the last attempts.
+
+    It may be tried again in *again_in* seconds, if that is worth the wait, else 0.
+    """
+
+    def __init__(self, message: str, again_in: float) -> None:
+        super().__init__(message)
+        self.again_in = again_in
 
 
 class TLSFailed(requests.exceptions.SSLError):

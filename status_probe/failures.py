@@ -21,6 +21,7 @@ from .connection import (
     ConnectionLost,
     ConnectTimedOut,
     DeadlineExceeded,
+    NotTried,
     ProxyFailed,
     ReadTimedOut,
     TLSFailed,
@@ -41,6 +42,7 @@ class Failure(NamedTuple):
     outcome: Outcome
     error: str  # one sentence for the owner of the site
     cause: str = ""  # tells apart what one outcome has several hints for: see codes.hint()
+    again_in: float = 0.0  # seconds; until then the host was not to be tried, and this was no attempt
 
 
 # The first that fits decides.  The sentence of these exceptions is written where they are raised.
@@ -86,7 +88,7 @@ def classify(error: Exception) -> Failure:
         return _connect_failure(error)
     for kind, outcome in _OUTCOMES:
         if isinstance(error, kind):
-            return Failure(outcome, str(error), _cause(error))
+            return Failure(outcome, str(error), _cause(error), error.again_in if isinstance(error, NotTried) else 0.0)
     if isinstance(error, OSError) and error.errno is not None:
         return Failure(Outcome.LOCAL_ERROR, "this machine could not open a connection")
     raise error
@@ -110,10 +112,10 @@ def _is_alert(error: Exception) -> bool:
 
 
 def _connect_failure(error: ConnectFailed) -> Failure:
-    cause = error.__cause__
-    code = cause.errno if isinstance(cause, OSError) else None
+    code = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
     if code in _REFUSED:
-        return Failure(Outcome.CONNECT_REFUSED, "the connection was refused: nothing listens on this port")
+        cause = "lived" if error.host_lived else ""
+        return Failure(Outcome.CONNECT_REFUSED, "the connection was refused: nothing listens on this port", cause)
     if code in _TIMED_OUT:
         return Failure(Outcome.CONNECT_TIMEOUT, "the connection attempt got no answer")
     if code in _RESET:  # a server that resets at once is seen in connecting or in sending, as it happens
@@ -129,13 +131,14 @@ def _cause(error: Exception) -> str:
     return "timeout" if error.timed_out else "try_again" if error.temporary else "unknown"
 
 
-# What may be gone in a moment.  Refusals are not among them: a port on which nothing listens stays so.
+# What may be gone in a moment.  A port on which nothing listens stays so, unless something did a moment ago.
 _PASSING_OUTCOMES = frozenset({
     Outcome.CONNECTION_LOST, Outcome.CONNECT_ERROR, Outcome.CONNECT_TIMEOUT, Outcome.READ_TIMEOUT, Outcome.LOCAL_ERROR,
 })  # fmt: skip
 _PASSING_CAUSES = frozenset({
     (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"),
     (Outcome.PROXY_ERROR, "unreachable"), (Outcome.PROXY_ERROR, "unanswered"),
+    (Outcome.CONNECT_REFUSED, "lived"),
     (Outcome.TLS_ERROR, "handshake_ended"),  # as a load balancer does whose servers begin anew
 })  # fmt: skip
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})

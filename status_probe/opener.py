@@ -20,6 +20,7 @@ from .connection import (
     ConnectTimedOut,
     DeadlineExceeded,
     Limits,
+    NotTried,
     TLSFailed,
     is_exhaustion,
     start_tls,
@@ -93,11 +94,10 @@ class Opener:
     def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
         """Open a connection to the host itself, unless it is known to answer no attempt at that."""
         place = (url.host, url.port)
-        silent_for = self._unreachable.silent_for(place, limits.connect)
-        if silent_for is not None:
-            raise ConnectTimedOut(
-                f"not tried: the host did not answer {ATTEMPTS} attempts in a row, the last {silent_for:.0f} s ago"
-            )
+        alone = self._unreachable.left_alone(place, limits.connect)
+        if alone:
+            said = f"not tried: the host did not answer {ATTEMPTS} attempts in a row, the last {alone.age:.0f} s ago"
+            raise NotTried(said, alone.again_in)
         addresses, began = self._resolve(*place, limits, until), time.monotonic()
         try:
             sock, ip = connect(addresses, limits, until)
@@ -109,8 +109,10 @@ class Opener:
         except (ConnectFailed, TLSFailed, ConnectionLost) as error:
             if not is_exhaustion(error):
                 self._unreachable.answered(place)
+            if isinstance(error, ConnectFailed):
+                error.host_lived = self._unreachable.has_lived(place)
             raise
-        self._unreachable.answered(place)
+        self._unreachable.connected(place)
         return connection
 
     def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:

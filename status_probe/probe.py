@@ -235,7 +235,7 @@ class Probe:
             _utc(int(time.time())),
             verdict,
         )
-        return Attempt(result, passing, head.first("retry-after"))
+        return Attempt(result, passing, head.first("retry-after"), failure.again_in if failure else 0.0)
 
 
 @lru_cache(maxsize=1024)

@@ -115,6 +115,7 @@ class Attempt(NamedTuple):
     result: Result
     passing: bool = False  # a failure that may be gone in a moment
     retry_after: str = ""  # the header as sent
+    again_in: float = 0.0  # seconds; until then its host was not to be tried, and this was no attempt
 
 
 class Phase:

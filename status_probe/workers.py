@@ -244,6 +244,10 @@ class Workers:
         if self._outage is not None and self._outage.spoiled(task.host, attempt, began):
             self._queue.defer(task.again(task.attempts - 1), SPOILED_SECONDS)
             return True
+        if attempt.again_in and task.host == task.home:  # where it redirects to is no reason to ask it anew
+            self._queue.hold(task.host, attempt.again_in)
+            self._queue.defer(task.again(task.attempts - 1), attempt.again_in)
+            return True
         self._mind_host(task.host, attempt)
         delay = self._retries.delay(attempt) if attempt.passing else None
         if delay is None:
