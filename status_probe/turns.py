@@ -180,7 +180,7 @@ class Turns(Generic[Task]):
         host = self._hosts.get(name)
         if host is None or host.pace is self._normal or not host.asked:
             return False
-        host.pace = host.pace.faster(self._normal)
+        host.pace = host.pace.faster(self._normal, self._longest_gap)
         if not host.in_line:
             self._place(host, now)
         return True

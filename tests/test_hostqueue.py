@@ -16,7 +16,7 @@ import pytest
 
 from status_probe import turns
 from status_probe.hostqueue import HostQueue, ShutDown
-from status_probe.pace import FIRST_GAP, Pace
+from status_probe.pace import FIRST_GAP, FORGIVEN_AFTER, Pace
 
 LIMIT = 20.0  # seconds; no wait in these tests comes near it
 
@@ -380,7 +380,7 @@ def test_join_waits_for_what_is_begun_and_an_immediate_shutdown_drops_it() -> No
 
 
 def test_a_pace_slows_down_from_the_second_complaint_and_recovers_by_steps() -> None:
-    """One at a time and gaps that double up to the longest; then one more at once, and half the gap, till normal."""
+    """One at a time and gaps that double up to the longest; then one more at once, and half the gap, till half."""
     normal = pace = Pace(4)
     gaps = []
     for _ in range(6):
@@ -388,11 +388,28 @@ def test_a_pace_slows_down_from_the_second_complaint_and_recovers_by_steps() -> 
         gaps.append((pace.at_once, pace.gap))
     assert gaps == [(4, 0), (1, FIRST_GAP), (1, 1), (1, 2), (1, 3), (1, 3)]
     steps = []
-    while pace is not normal:
-        pace = pace.faster(normal)
+    for _ in range(4):
+        pace = pace.faster(normal, 3)
         steps.append((pace.at_once, pace.gap))
-    assert steps == [(2, 1.5), (3, 0.75), (4, 0)]
-    assert normal.slower(3).faster(normal) is normal
+    assert steps == [(2, 1.5), (2, 0.75), (2, 0), (2, 0)]
+    assert normal.slower(3).faster(normal, 3) is normal
+
+
+def test_a_host_is_not_asked_again_as_fast_as_it_complained() -> None:
+    """Each time that it complains it recovers to less, down to a short gap; it is forgiven a step now and then."""
+    normal = pace = Pace(4)
+    recovered = []
+    for _ in range(8):
+        pace = pace.slower(2).slower(2).slower(2)
+        for _ in range(5):
+            pace = pace.faster(normal, 3)
+        recovered.append((pace.at_once, pace.gap))
+    assert recovered == [(2, 0), (1, 0), (1, 1 / 64), (1, 1 / 32), (1, 1 / 16), (1, 1 / 16), (1, 1 / 16), (1, 1 / 16)]
+    answers = 0
+    while pace is not normal:
+        pace = pace.faster(normal, 3)
+        answers += 1
+    assert 4 * FORGIVEN_AFTER < answers < 6 * FORGIVEN_AFTER
 
 
 def test_a_host_that_recovered_and_was_forgotten_may_come_again(clock: Clock) -> None:
@@ -424,7 +441,9 @@ def test_a_slow_pace_is_never_faster_than_the_normal_one() -> None:
     normal = Pace(2, 10)
     slow = normal.slower(5).slower(5)
     assert (slow.at_once, slow.gap) == (1, 10)
-    assert slow.faster(normal) is normal
+    while slow is not normal:
+        slow = slow.faster(normal, 3)
+        assert slow.gap == 10
 
 
 def test_a_host_that_complains_again_is_asked_one_by_one(clock: Clock) -> None:
@@ -749,15 +768,15 @@ def test_a_waiting_worker_wakes_for_whatever_lets_it_go_on() -> None:
 
 def test_a_worker_wakes_when_a_slow_host_recovers(clock: Clock) -> None:
     """recover() lets one more task of the host be taken, and tells a worker that waits."""
-    tasks = make(per_host=2, clock=clock)
-    put(tasks, "aaaaa")
-    first, _ = take(tasks)
+    tasks = make(per_host=4, clock=clock)
+    put(tasks, "a" * 8)
+    first, *others = take(tasks)
     tasks.slow_down("a")
     tasks.done(first)
-    first, *_ = take(tasks)
+    others += take(tasks)
     tasks.slow_down("a")
-    tasks.done(first)
-    tasks.done(first)
+    for task in others:
+        tasks.done(task)
     clock.now += FIRST_GAP
     assert len(take(tasks)) == 1
     clock.now += FIRST_GAP
