@@ -43,10 +43,10 @@ def connected(server: Server) -> Iterator[TLSSocket]:
 
 
 def ends(sock: TLSSocket) -> bool:
-    """Whether a read of *sock* sees an end: a reset where a session ticket comes after that."""
+    """Whether a read of *sock* sees an end: a reset, or a broken pipe, where a session ticket comes after that."""
     try:
         return sock.recv(100) == b""
-    except ConnectionResetError:
+    except (ConnectionResetError, BrokenPipeError):
         return True
 
 
