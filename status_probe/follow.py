@@ -6,8 +6,6 @@ Bar, writer and Ctrl-C live on this one thread.  A signal only sets a flag, look
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import sys
 import threading
 import time
@@ -24,7 +22,7 @@ from .records import Result, Target
 from .report import SHEET_ROWS, Report, ReportError
 from .run import MAX_BATCH, Pair, Run
 from .sources import SourceError, TargetList
-from .stops import EXIT_INTERRUPTED, Stop, reader_watch
+from .stops import EXIT_INTERRUPTED, Stop, has_no_reader, reader_watch
 from .summary import print_summary
 from .tally import Tally
 from .urls import InvalidURL, parse_url, redact
@@ -66,6 +64,7 @@ class Follower:
         self._earlier_rows = 0  # of the tally's, those of an earlier run
         self._warnings: deque[str] = deque()  # from any thread, shown by this one
         self._is_complete = False  # whether every line has its row
+        self._where = ""  # the path of the rows, empty for standard output
         self._told_of_sheet = False
         self._told_at = -TELL_SECONDS  # what the run waits for
         self._reader_left: Callable[[], bool] = lambda: False
@@ -98,6 +97,7 @@ class Follower:
         *where* is the path of the rows, empty for standard output; *to_go_on* returns lines that say how to go on.
         """
         began = time.monotonic()
+        self._where = where
         self._stop.only_note()
         self._bar = Bar(
             sys.stderr, total=None, initial=self._report.rows_done, enabled=not self._quiet, lang=self._lang
@@ -180,7 +180,7 @@ class Follower:
         try:
             self._report.write(batch)
         except OSError as error:
-            raise _NotWritten(_why_not_written(error)) from error
+            raise _NotWritten(self._why_not_written(error)) from error
 
     def _count(self, result: Result) -> None:
         is_slow = (result.elapsed_ms or 0) > self._tally.slow_floor
@@ -236,7 +236,7 @@ class Follower:
         try:
             refused = self._report.finish(lambda: self._stop.asked)
         except OSError as error:
-            return _why_not_written(error)
+            return self._why_not_written(error)
         except Stopped:
             self._is_complete = False
             return ""
@@ -244,6 +244,14 @@ class Follower:
             question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""
             self._bar.write(say_in(self._lang, "unordered", why=console.reason(refused)) + question)
         return ""
+
+    def _why_not_written(self, error: OSError) -> str:
+        """Return what the user is to know, nothing where a pipe's reader has left."""
+        if isinstance(error, BrokenPipeError) or (not self._where and has_no_reader(error)):
+            return ""
+        name = error.filename2 or error.filename or self._report.path or self._where  # a rename's target comes second
+        what = f'cannot write "{name}"' if name else "cannot write"
+        return f"{what}: {console.reason(error)}"
 
     def _tell_what_was_asked(self) -> None:
         if not self._quiet:
@@ -270,14 +278,6 @@ class _NotWritten(Exception):  # noqa: N818
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def _why_not_written(error: OSError) -> str:
-    # a pipe without a reader is EINVAL on Windows
-    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
-        return ""
-    name = f'"{error.filename}": ' if isinstance(error, FileExistsError) else ""
-    return f"cannot write: {name}{console.reason(error)}"
 
 
 def _host(result: Result) -> str:

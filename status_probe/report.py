@@ -75,6 +75,11 @@ class Report:
         self._has_earlier = False  # rows of an earlier run, which resume() is to read
 
     @property
+    def path(self) -> Path | None:
+        """Where the file is, None for a stream."""
+        return self._path
+
+    @property
     def rows_written(self) -> int:
         """How many lines have a row in the report, by earlier runs among them."""
         return self._rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
-__all__ = ["EXIT_INTERRUPTED", "Interrupted", "Stop", "give_up", "reader_watch"]
+__all__ = ["EXIT_INTERRUPTED", "Interrupted", "Stop", "give_up", "has_no_reader", "reader_watch"]
 
 EXIT_INTERRUPTED = 130
 STUCK_SECONDS = 0.8  # after a signal; an end is due within two seconds
@@ -119,6 +120,14 @@ def reader_watch(stream: TextIO | None) -> Callable[[], bool]:
         return lambda: False
     left = select.POLLERR | select.POLLHUP  # macOS says POLLNVAL of a terminal, which it cannot poll
     return lambda: any(event & left for _, event in poll.poll(0))
+
+
+def has_no_reader(error: OSError) -> bool:
+    """Tell whether *error*, of writing to a stream, says that its reader has left.
+
+    On Windows it is EINVAL mostly, which of a file says something else: a share or a stick that is lost, for one.
+    """
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def give_up(stream: TextIO | None) -> None:
