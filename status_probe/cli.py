@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
 from .console import encodable, language_for, plain, reason, say, terminal_width
-from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up
+from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up, has_no_reader
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -81,11 +81,9 @@ def _flush_output(status: int) -> int:
     try:
         if sys.stdout:
             sys.stdout.flush()
-    except BrokenPipeError:
-        give_up(sys.stdout)
     except OSError as error:
         give_up(sys.stdout)
-        if not status:
+        if not status and not has_no_reader(error):
             return _tell(f"cannot write: {reason(error)}", EXIT_INCOMPLETE)
     return status
 
@@ -124,9 +122,21 @@ def _print(lines: Iterable[str]) -> int:
     """Write *lines* to standard output, each as it comes; raises OSError where it takes no more."""
     stream = _standard_output()
     for line in lines:
-        stream.write(encodable(line, stream) + "\n")
-        stream.flush()
+        with _as_broken_pipe():
+            stream.write(encodable(line, stream) + "\n")
+            stream.flush()
     return 0
+
+
+@contextmanager
+def _as_broken_pipe() -> Iterator[None]:
+    """Raise BrokenPipeError, whatever the system says, where the reader of a stream has left."""
+    try:
+        yield
+    except OSError as error:
+        if has_no_reader(error):
+            raise BrokenPipeError from error
+        raise
 
 
 def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
@@ -198,7 +208,8 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite)
     sources = arguments.sources or ["-"]
     if not output:
-        return open_report(_standard_output().buffer, layout, ending, sources=sources)
+        with _as_broken_pipe():
+            return open_report(_standard_output().buffer, layout, ending, sources=sources)
     report = open_report(
         output,
         layout,

@@ -6,7 +6,7 @@ import errno
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,7 +16,10 @@ from tests.windows import as_on_windows
 
 __all__ = ["as_on_windows"]
 
-INVALID = OSError(errno.EINVAL, "Invalid argument")  # of a pipe without a reader, and of a share that is lost
+
+def refused(*_: object) -> NoReturn:
+    """Raise what Windows says of a pipe without a reader, and of a share that is lost."""
+    raise OSError(errno.EINVAL, "Invalid argument")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ class LostShare(io.FileIO):
 
     def write(self, data: Any) -> int:
         if self.tell():
-            raise INVALID
+            refused()
         return super().write(data)
 
 
@@ -56,3 +59,36 @@ def test_a_share_that_is_lost_is_told(
     lines = capsys.readouterr().err.splitlines()
     assert (status, lines[0]) == (3, f'status-probe: error: cannot write "{path}": invalid argument')
     assert "0 rows are kept" in lines[1]
+
+
+class LeftPipe(io.RawIOBase):
+    """A pipe, to Windows, whose reader has left."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: object) -> int:
+        refused()
+
+
+@pytest.mark.usefixtures("as_on_windows")
+@pytest.mark.parametrize("words", [["--explain"], ["--explain", "404"], ["--plan"], []])
+def test_a_reader_that_leaves_is_no_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Whoever quits a pager has seen enough: 130, as of a broken pipe elsewhere, and no line of an error."""
+    sources = [] if "--explain" in words else [server.url("/ok")]
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(LeftPipe())))
+    assert main([*words, *sources, "-q", "--lang", "en"]) == 130
+    assert "error" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdout.buffer.raw.write", len)  # lest the stream's own end fail
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_an_invalid_argument_of_anything_else_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with a file is not taken for a reader who has left."""
+    monkeypatch.setattr("os.path.realpath", refused)
+    assert main(["http://a.test/", "-q", "-o", str(tmp_path / "o.csv"), "--lang", "en"]) in (2, 3)
+    assert "invalid argument" in capsys.readouterr().err.lower()
