@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice, takewhile
@@ -21,11 +22,13 @@ from zlib import crc32
 
 __all__ = [
     "IN_ORDER", "Ending", "FileChanged", "RowIndex", "Stopped", "join_numbered", "never", "numbered",
-    "remove_leftovers", "replace_file", "rows_in_order", "write_numbered",
+    "patiently", "remove_leftovers", "replace_file", "rows_in_order", "write_numbered",
 ]  # fmt: skip
 
 SUFFIX = ".status-probe.tmp"  # of what is to take the place of a report
 NEAR_BYTES = 256 * 1024  # some 1000 rows: as far as one mostly is from its place
+HELD_TRIES = 10  # after the first, where another program has the file open
+HELD_SECONDS = 0.1  # between them
 Replace = Callable[[Path, Path], object]
 
 
@@ -124,10 +127,18 @@ def rows_in_order(path: Path, index: RowIndex, is_stopped: Callable[[], bool] = 
             yield row
 
 
-def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Replace = os.replace) -> None:
+def replace_file(
+    path: Path,
+    rows: Iterable[bytes],
+    *,
+    like: Path,
+    replace: Replace = os.replace,
+    is_stopped: Callable[[], bool] = never,
+) -> None:
     """Write *rows* to a file beside *path*, with the permissions of *like*, and put it in the place of *path*.
 
-    Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open; nothing has changed then.
+    Raises OSError if that is refused, say by Windows since a spreadsheet holds the file open, and Stopped when
+    *is_stopped* says so while that is tried again; nothing has changed then.
     """
     number, name = tempfile.mkstemp(prefix=_prefix(like), suffix=SUFFIX, dir=path.parent)  # nobody else's file
     beside = Path(name)
@@ -137,9 +148,31 @@ def replace_file(path: Path, rows: Iterable[bytes], *, like: Path, replace: Repl
             file.flush()
             os.fsync(file.fileno())  # else a loss of power could leave the name with no content
         shutil.copymode(like, beside)
-        replace(beside, path)
+        patiently(lambda: replace(beside, path), is_stopped)
     finally:
-        beside.unlink(missing_ok=True)
+        _discard(beside)
+
+
+def patiently(change: Callable[[], object], is_stopped: Callable[[], bool] = never) -> None:
+    """Do *change* to a file, on Windows again for about a second: a virus scanner, say, may have it open for a moment.
+
+    Raises OSError if it is refused still, and Stopped when *is_stopped* says so between two tries.
+    """
+    for _ in range(HELD_TRIES if os.name == "nt" else 0):
+        with contextlib.suppress(PermissionError):
+            change()
+            return
+        if is_stopped():
+            raise Stopped
+        time.sleep(HELD_SECONDS)
+    change()
+
+
+def _discard(beside: Path) -> None:
+    """Remove what was to take the place of a file, if it is there; an error would hide what went wrong before."""
+    with contextlib.suppress(OSError):
+        beside.chmod(0o600)  # Windows removes no file that is read-only
+        beside.unlink()
 
 
 def remove_leftovers(path: Path) -> None:
@@ -185,12 +218,15 @@ def _begins_with(path: Path, heading: bytes) -> bool:
         return file.read(len(heading)) == heading
 
 
-def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: Ending) -> None:
+def write_numbered(
+    path: Path, heading: bytes, rows: Iterator[bytes], ending: Ending, is_stopped: Callable[[], bool] = never
+) -> None:
     """Write *rows* of the file at *path* to numbered files; at least one is written.
 
     With ``ending.overwrite``, numbered files of an earlier run that follow the last are removed.
 
-    Raises OSError if one cannot be written, or is there already and may not be overwritten; *path* has all rows then.
+    Raises OSError if one cannot be written, or is there already and may not be overwritten, and Stopped when
+    *is_stopped* says so while one is tried again; *path* has all rows then.
     """
     first: bytes | None = next(rows, b"")
     for number in count(1):
@@ -202,9 +238,9 @@ def write_numbered(path: Path, heading: bytes, rows: Iterator[bytes], ending: En
             raise FileExistsError(errno.EEXIST, "it exists", str(part))
         if first is not None:
             block = chain([heading, first], islice(rows, ending.split_rows - 1))
-            replace_file(part, block, like=path, replace=ending.replace)
+            replace_file(part, block, like=path, replace=ending.replace, is_stopped=is_stopped)
             first = next(rows, None)
         elif exists:
-            part.unlink()
+            patiently(part.unlink, is_stopped)
         else:
             break

@@ -277,11 +277,11 @@ class Report:
         rows = self._rows_as_completed(path, is_stopped) if as_completed else rows_in_order(path, index, is_stopped)
         if self._ending.split_rows:
             self._let_go()
-            write_numbered(path, self._layout.heading(), rows, self._ending)
+            write_numbered(path, self._layout.heading(), rows, self._ending, is_stopped)
             path.unlink()
         elif index.replaced or not (as_completed or index.in_order):
             try:
-                self._rewrite(rows)
+                self._rewrite(rows, is_stopped)
             except OSError as exc:
                 if index.replaced or isinstance(exc, FileChanged):
                     raise
@@ -297,11 +297,12 @@ class Report:
                 if offset not in self._index.replaced:
                     yield row
 
-    def _rewrite(self, rows: Iterable[bytes]) -> None:
+    def _rewrite(self, rows: Iterable[bytes], is_stopped: Callable[[], bool] = never) -> None:
         """Make the file one of these rows; it is to be closed then."""
         self._let_go()
         path = self._named()
-        replace_file(path, chain([self._layout.heading()], rows), like=path, replace=self._ending.replace)
+        whole = chain([self._layout.heading()], rows)
+        replace_file(path, whole, like=path, replace=self._ending.replace, is_stopped=is_stopped)
 
 
 def open_report(

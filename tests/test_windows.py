@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +13,10 @@ from typing import Any, NoReturn
 import pytest
 
 from status_probe.cli import main
+from status_probe.order import Ending, Stopped
+from status_probe.report import Report, open_report
 from tests.server import Server, answer
+from tests.test_report import SHUFFLED, layout, pairs, unbroken
 from tests.windows import as_on_windows
 
 __all__ = ["as_on_windows"]
@@ -92,3 +97,87 @@ def test_an_invalid_argument_of_anything_else_is_one(
     monkeypatch.setattr("os.path.realpath", refused)
     assert main(["http://a.test/", "-q", "-o", str(tmp_path / "o.csv"), "--lang", "en"]) in (2, 3)
     assert "invalid argument" in capsys.readouterr().err.lower()
+
+
+# What another program has open
+
+
+def held_until(is_free: Callable[[], bool]) -> Callable[[Path, Path], None]:
+    """Return a rename that is refused, as by Windows, until the file *is_free*."""
+
+    def replace(source: Path, target: Path) -> None:
+        if not is_free():
+            raise PermissionError(errno.EACCES, "Access is denied", str(source), None, str(target))
+        source.replace(target)
+
+    return replace
+
+
+def unordered(path: Path, ending: Ending) -> Report:
+    report = open_report(path, layout(), ending)
+    report.write(pairs(SHUFFLED))
+    return report
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_what_a_scanner_has_open_is_replaced_a_moment_later(tmp_path: Path) -> None:
+    """A file that is held for some tenths of a second is put in order all the same."""
+    path, looks = tmp_path / "o.csv", iter([False, False, True])
+    assert unordered(path, Ending(replace=held_until(lambda: next(looks)))).finish() is None
+    assert path.read_bytes() == unbroken(layout())
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_what_stays_open_is_tried_for_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the rows stay as they completed, as ever; a stop ends the trying at once."""
+    path, slept = tmp_path / "o.csv", list[float]()
+    monkeypatch.setattr("time.sleep", slept.append)
+    assert isinstance(unordered(path, Ending(replace=held_until(lambda: False))).finish(), PermissionError)
+    assert 0.8 < sum(slept) < 1.2
+    report = unordered(path, Ending(overwrite=True, replace=held_until(lambda: False)))
+    del slept[:]
+    with pytest.raises(Stopped):
+        report.finish(lambda: bool(slept))
+    assert len(slept) == 1
+    assert path.read_bytes() == unbroken(layout(), SHUFFLED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="is not elsewhere")
+def test_elsewhere_what_is_refused_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Windows minds who has a file open: another system's refusal stays one."""
+    slept = list[float]()
+    monkeypatch.setattr("time.sleep", slept.append)
+    assert unordered(tmp_path / "o.csv", Ending(replace=held_until(lambda: False))).finish()
+    assert not slept
+
+
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_a_file_made_read_only_meanwhile_leaves_nothing_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """Windows removes no file that is read-only, as the new one is after the old; the reason told is the first."""
+    path, unlink = tmp_path / "o.csv", os.unlink
+
+    def refuse_read_only(path: Any) -> None:
+        if not Path(path).stat().st_mode & 0o200:
+            raise PermissionError(errno.EACCES, "read-only")
+        unlink(path)
+
+    def replace(*_: Path) -> None:
+        raise error(errno.EIO, "the first")
+
+    monkeypatch.setattr("os.unlink", refuse_read_only)
+    report = unordered(path, Ending(replace=replace))
+    path.chmod(0o444)
+    refused = report.finish()
+    assert refused
+    assert refused.strerror == "the first"
+    assert [each.name for each in tmp_path.iterdir()] == ["o.csv"]
+    path.chmod(0o644)
+
+
+def test_what_cannot_be_cleaned_up_does_not_hide_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the new file cannot be removed either, the refusal to replace the old one is what is told."""
+    report = unordered(tmp_path / "o.csv", Ending(replace=held_until(lambda: False)))
+    monkeypatch.setattr("os.unlink", refused)
+    assert isinstance(report.finish(), PermissionError)
