@@ -241,8 +241,8 @@ class Follower:
             self._is_complete = False
             return ""
         if refused is not None:
-            question = say_in(self._lang, "open_elsewhere") if isinstance(refused, PermissionError) else ""
-            self._bar.write(say_in(self._lang, "unordered", why=console.reason(refused)) + question)
+            name = "not_removed" if self._report.is_split else "unordered"
+            self._bar.write(say_in(self._lang, name, path=self._report.path, why=self._reason(refused)))
         return ""
 
     def _why_not_written(self, error: OSError) -> str:
@@ -251,7 +251,12 @@ class Follower:
             return ""
         name = error.filename2 or error.filename or self._report.path or self._where  # a rename's target comes second
         what = f'cannot write "{name}"' if name else "cannot write"
-        return f"{what}: {console.reason(error)}"
+        return f"{what}: {self._reason(error)}"
+
+    def _reason(self, error: OSError) -> str:
+        """Return why a file cannot be changed, and where that may help, a question."""
+        question = say_in(self._lang, "open_elsewhere") if isinstance(error, PermissionError) else ""
+        return console.reason(error) + question
 
     def _tell_what_was_asked(self) -> None:
         if not self._quiet:

@@ -16,6 +16,10 @@ _MESSAGES = {
         "the rows stay in order of completion: the file could not be replaced ({why})",
         "未能替换结果文件（{why}），各行保持完成时的顺序",
     ),
+    "not_removed": (
+        'all rows are in the numbered files, but "{path}" could not be removed ({why})',
+        '所有结果均已写入编号文件，但未能删除 "{path}"（{why}）',
+    ),
     "open_elsewhere": ("; is it open elsewhere?", "；文件是否正被其他程序打开？"),
     "sheet": (
         "more than {limit:,} rows: a spreadsheet will not show them all; --split-rows N writes several files",

@@ -30,6 +30,7 @@ from .order import (
     join_numbered,
     never,
     numbered,
+    patiently,
     remove_leftovers,
     replace_file,
     rows_in_order,
@@ -78,6 +79,11 @@ class Report:
     def path(self) -> Path | None:
         """Where the file is, None for a stream."""
         return self._path
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the rows are put into numbered files at the end."""
+        return self._ending.split_rows > 0
 
     @property
     def rows_written(self) -> int:
@@ -241,7 +247,8 @@ class Report:
     def finish(self, is_stopped: Callable[[], bool] = never) -> OSError | None:
         """Put a file whose rows are all in into input order, or into its numbered files; close it.
 
-        Return why it could not be put in order, if so: it then has every row, in order of completion.
+        Return why it could not be put in order, if so: it then has every row, in order of completion.  Or why it could
+        not be removed, though its numbered files are complete.
 
         Raises OSError if the numbered files cannot be made, or rows that were replaced be left out, the one file then
         has every row; or if that is gone, or changed by others.  Raises Stopped when *is_stopped* says so; the file has
@@ -275,10 +282,13 @@ class Report:
     def _put_in_order(self, path: Path, is_stopped: Callable[[], bool]) -> OSError | None:
         as_completed, index = self._ending.as_completed, self._index
         rows = self._rows_as_completed(path, is_stopped) if as_completed else rows_in_order(path, index, is_stopped)
-        if self._ending.split_rows:
+        if self.is_split:
             self._let_go()
             write_numbered(path, self._layout.heading(), rows, self._ending, is_stopped)
-            path.unlink()
+            try:
+                patiently(path.unlink, is_stopped)
+            except OSError as exc:
+                return exc
         elif index.replaced or not (as_completed or index.in_order):
             try:
                 self._rewrite(rows, is_stopped)

@@ -181,3 +181,38 @@ def test_what_cannot_be_cleaned_up_does_not_hide_why(tmp_path: Path, monkeypatch
     report = unordered(tmp_path / "o.csv", Ending(replace=held_until(lambda: False)))
     monkeypatch.setattr("os.unlink", refused)
     assert isinstance(report.finish(), PermissionError)
+
+
+def denied(*names: Any) -> NoReturn:
+    """Raise what Windows says of a file that another program has open."""
+    raise PermissionError(errno.EACCES, "Access is denied", *names)
+
+
+@pytest.mark.parametrize("words", [[], ["--split-rows", "1"]])
+def test_what_cannot_be_replaced_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """A numbered file, or a report with rows that were asked again, is named, and asked whether it is open."""
+    path = tmp_path / "o.csv"
+    options = ["-q", "-o", str(path), "--lang", "en"]
+    assert main(["http://127.0.0.1:1/", *options, "--retries", "0"]) == 0
+    held = tmp_path / "o-1.csv" if words else path
+    monkeypatch.setattr("shutil.copymode", lambda _, new: denied(str(new), None, str(held)))
+    assert main(["http://127.0.0.1:1/", *options, *words, "--resume", "--retry-failed", "--retries", "0"]) == 3
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error == f'status-probe: error: cannot write "{held}": access is denied; is it open elsewhere?'
+
+
+@pytest.mark.parametrize(("lang", "told"), [("en", "is it open elsewhere?"), ("zh", "文件是否正被其他程序打开？")])
+def test_what_remains_beside_its_numbered_files_is_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    lang: str, told: str,
+) -> None:  # fmt: skip
+    """Where all rows are in numbered files the run was completed, though the one file cannot be removed."""
+    path, unlink = tmp_path / "o.csv", os.unlink
+    monkeypatch.setattr("os.unlink", lambda name: denied(str(name)) if Path(name) == path else unlink(name))
+    assert main([server.url("/ok"), "-q", "-o", str(path), "--split-rows", "1", "--lang", lang]) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert told in line
+    assert (tmp_path / "o-1.csv").read_bytes() == path.read_bytes()
