@@ -7,7 +7,9 @@ without regard to its dots, and knows ``NO_PROXY`` networks of IPv4 only.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
+from fnmatch import translate
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -70,11 +72,12 @@ class ProxyRules:
 
     *proxies* maps ``http``, ``https`` and ``all`` to a Proxy; *bypass* is in the manner of NO_PROXY: names (with all
     names below them), ``.suffix``, addresses, networks such as ``10.0.0.0/8``, each with ``:port`` where wanted, and
-    ``*`` for all.
+    ``*`` for all.  *excepted* is in the manner of Windows: see `_Exception`.
     """
 
-    def __init__(self, proxies: Mapping[str, Proxy], bypass: str = "") -> None:
+    def __init__(self, proxies: Mapping[str, Proxy], bypass: str = "", excepted: str = "") -> None:
         self._proxies = dict(proxies)
+        self._exceptions = [_parse_exception(item) for item in re.split(r"[\s,;]+", excepted.lower()) if item]
         self._rules = [rule.strip().lower() for rule in bypass.replace(" ", ",").split(",") if rule.strip()]
         self._bypassed = lru_cache(maxsize=10_000)(self._find_rule)
 
@@ -93,35 +96,67 @@ class ProxyRules:
         from urllib.request import getproxies, getproxies_environment
 
         found = getproxies()
-        bypass = found.pop("no", "") if getproxies_environment() else windows_exceptions()
+        bypass, excepted = found.pop("no", ""), ""
+        if not getproxies_environment():
+            excepted = windows_exceptions()
+            found = {scheme: text for scheme, text in found.items() if not text.endswith("://")}  # on, but empty
         proxies = {scheme: parse_proxy(found[scheme]) for scheme in ("http", "https", "all") if found.get(scheme)}
-        return cls(proxies, bypass)
+        return cls(proxies, bypass, excepted)
 
     def proxy_for(self, url: Url) -> Proxy | None:
         """Return the proxy to ask *url* through, None for none."""
-        if not self._proxies:
-            return None
-        proxy = self._by_scheme(url.scheme)
-        return None if proxy is None or self._bypassed(url.host, url.port) else proxy
+        return self._way(url.scheme, url.host, url.port) if self._proxies else None
 
     def ways_to(self, host: str, port: int) -> set[Proxy | None]:
         """Return the proxies that a host may be asked through, where only its port says by which scheme.
 
         None stands for none.
         """
-        if self._bypassed(host, port):
-            return {None}
         schemes = [scheme for scheme, usual in DEFAULT_PORTS.items() if port == usual] or DEFAULT_PORTS
-        return {self._by_scheme(scheme) for scheme in schemes}
+        return {self._way(scheme, host, port) for scheme in schemes}
 
-    def _by_scheme(self, scheme: str) -> Proxy | None:
-        return self._proxies.get(scheme) or self._proxies.get("all")
+    def _way(self, scheme: str, host: str, port: int) -> Proxy | None:
+        proxy = self._proxies.get(scheme) or self._proxies.get("all")
+        return None if proxy is None or self._bypassed(scheme, host, port) else proxy
 
-    def _find_rule(self, host: str, port: int) -> bool:
-        return any(_matches(rule, host.rstrip("."), port) for rule in self._rules)
+    def _find_rule(self, scheme: str, host: str, port: int) -> bool:
+        name = host.rstrip(".")
+        return any(_matches(rule, name, port) for rule in self._rules) or any(
+            exception.covers(scheme, name, port) for exception in self._exceptions
+        )
 
 
 DIRECT = ProxyRules({})
+
+
+class _Exception(NamedTuple):
+    """An item of Windows' list, such as ``10.*.*.*``, ``srv-?``, ``http://*.corp.com:8080`` or ``<local>``.
+
+    It stands for whole names and addresses as they are written, of any case; only ``*`` and ``?`` are special.
+
+    Source: urllib.request.proxy_bypass_registry, and Chromium's net/docs/proxy.md for schemes and ports.
+    """
+
+    scheme: str  # empty for any
+    pattern: re.Pattern[str]
+    port: int | None  # None for any
+
+    def covers(self, scheme: str, host: str, port: int) -> bool:
+        if (self.scheme and self.scheme != scheme) or self.port not in (None, port):
+            return False
+        return self.pattern.match(host) is not None
+
+
+_LOCAL = re.compile(r"[^.:]+\Z")  # a name of one label
+
+
+def _parse_exception(item: str) -> _Exception:
+    scheme, _, rest = item.rpartition("://")
+    name, port = _split_port(rest.rstrip("/"))
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    pattern = _LOCAL if name == "<local>" else re.compile(translate(name.replace("[", "[[]")))
+    return _Exception(scheme, pattern, port)
 
 
 def windows_exceptions() -> str:
@@ -132,7 +167,7 @@ def windows_exceptions() -> str:
     try:
         winreg: Any = import_module("winreg")
         with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _WINDOWS_SETTINGS) as key:
-            return str(winreg.QueryValueEx(key, "ProxyOverride")[0]).replace(";", ",")
+            return str(winreg.QueryValueEx(key, "ProxyOverride")[0])
     except (ImportError, OSError):
         return ""
 
@@ -140,19 +175,23 @@ def windows_exceptions() -> str:
 def _matches(rule: str, host: str, port: int) -> bool:
     if rule == "*":
         return True
-    if rule == "<local>":  # of Windows: a name of one label
-        return "." not in host and ":" not in host
-    rule_host, colon, rule_port = rule.rpartition(":")
-    if colon and rule_port.isdigit() and (":" not in rule_host or rule_host.endswith("]")):
-        if int(rule_port) != port:
-            return False
-        rule = rule_host
+    rule, rule_port = _split_port(rule)
+    if rule_port not in (None, port):
+        return False
     rule = rule.strip("[]")
     address = _address(host)
     if address is not None:
         return _in_network(address, rule)
     name = rule.removeprefix("*").strip(".")
     return bool(name) and (host == name or host.endswith("." + name))
+
+
+def _split_port(rule: str) -> tuple[str, int | None]:
+    """Return a rule without its port, and that, or None where there is none."""
+    host, colon, port = rule.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host, int(port)
+    return rule, None
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -163,7 +202,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, rule: str) -> bool:
-    if rule.endswith(".*"):  # '127.*', as Windows writes it
+    if rule.endswith(".*"):  # '127.*', as some write it
         return str(address).startswith(rule[:-1])
     try:
         return address in ipaddress.ip_network(rule, strict=False)

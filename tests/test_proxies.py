@@ -248,7 +248,8 @@ def test_windows_exceptions_to_its_proxy_are_read(monkeypatch):
     """ProxyOverride of its registry is honoured with the proxy that stands beside it; <local> means a bare name."""
     registry = {"ProxyEnable": 1, "ProxyServer": "p:1", "ProxyOverride": "*.corp; 10.*;<local>"}
     monkeypatch.setitem(sys.modules, "winreg", registry_of(registry))
-    rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, windows_exceptions())
+    assert windows_exceptions() == registry["ProxyOverride"]
+    rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, excepted=windows_exceptions())
     passed_by = ["http://a.corp/", "http://10.1.2.3/", "http://intranet/"]
     urls = [*passed_by, "http://a.test/", "http://127.0.0.1/"]
     assert [url for url in urls if not rules.proxy_for(parse_url(url))] == passed_by
@@ -256,6 +257,42 @@ def test_windows_exceptions_to_its_proxy_are_read(monkeypatch):
     assert windows_exceptions() == ""
     monkeypatch.setitem(sys.modules, "winreg", None)  # as elsewhere
     assert windows_exceptions() == ""
+
+
+EXCEPTED = [
+    ("10.*.*.*", "http://10.1.2.3/", True), ("172.16.*.*", "http://172.17.1.1/", False),
+    ("192.168.1.?", "http://192.168.1.7/", True), ("192.168.1.?", "http://192.168.1.77/", False),
+    ("srv-*", "http://srv-1.lan.net/", True), ("srv-*", "http://a.srv-1.net/", False),
+    ("*corp.com", "http://xcorp.com/", True), ("www.*", "http://www.a.test/", True),
+    ("*.corp.com", "http://corp.com/", False), ("corp.com", "http://corp.com/", True),
+    ("corp.com", "http://www.corp.com/", False), ("10.0.0.0/8", "http://10.1.1.1/", False),
+    ("WWW.Corp.COM", "http://www.corp.com/", True), ("a.test; b.test", "http://b.test/", True),
+    ("a.test b.test", "http://b.test/", True), ("*", "https://a.test/", True), ("*.*", "http://intranet/", False),
+    ("*.corp.com:8080", "http://a.corp.com:8080/", True), ("*.corp.com:8080", "http://a.corp.com/", False),
+    ("http://www.corp.com", "http://www.corp.com/", True), ("http://www.corp.com", "https://www.corp.com/", False),
+    ("https://*.corp.com:443/", "https://a.corp.com/", True), ("[::1]", "http://[::1]/", True),
+    ("::1", "http://[::1]:8080/", True), ("[::1]:81", "http://[::1]:80/", False), ("a[bc]", "http://ab/", False),
+    ("<LOCAL>", "http://intranet/", True), ("<local>", "http://[::1]/", False), ("<-loopback>", "http://a/", False),
+    ("", "http://a.test/", False), ("http://;:80;;", "http://a.test/", False), ("corp.com", "http://corp.com./", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("excepted", "url", "passed_by"), EXCEPTED)
+def test_the_list_of_windows_is_read_by_whole_names(excepted, url, passed_by):
+    """Its patterns are not those of NO_PROXY: no name covers those below it, and stars stand anywhere."""
+    rules = ProxyRules({"all": ProxyAddress("http", "p", 1)}, excepted=excepted)
+    assert (rules.proxy_for(parse_url(url)) is None) == passed_by
+
+
+def test_a_proxy_of_windows_that_is_empty_is_none(monkeypatch):
+    """A setting that is on with nothing in it, as Windows leaves it, ends no run; what is wrong is told as ever."""
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://", "https": "http://b:2", "ftp": "x"})
+    assert list(ProxyRules.from_environment()) == [ProxyAddress("http", "b", 2)]
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "socks4://", "https": ""})
+    assert not ProxyRules.from_environment()
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://a:99999"})
+    with pytest.raises(ValueError, match="is not valid"):
+        ProxyRules.from_environment()
 
 
 def registry_of(values):
@@ -386,4 +423,6 @@ def test_the_ways_to_a_host_are_those_of_its_port():
     one, other = ProxyAddress("http", "p", 1), ProxyAddress("http", "q", 1)
     rules = ProxyRules({"http": one, "https": other}, "near.test")
     assert [rules.ways_to("a.test", port) for port in (80, 443, 8080)] == [{one}, {other}, {one, other}]
+    excepting = ProxyRules({"http": one, "https": other}, excepted="http://a.test")
+    assert [excepting.ways_to("a.test", port) for port in (80, 443, 8080)] == [{None}, {other}, {None, other}]
     assert rules.ways_to("near.test", 80) == ProxyRules({"https": one}).ways_to("a.test", 80) == {None}
