@@ -342,14 +342,19 @@ def open_report(
     obstacle = obstacle_to_resume(layout.columns, several=several, judged=judged) if resume else ""
     if obstacle:
         raise ReportError(obstacle)
-    path = Path(os.path.realpath(output))  # through a link, which is to stay one
-    if not path.exists() and Path(output).exists():  # /dev/stdout of a pipe leads to no name
-        path = Path(output)
+    path = Path(output)
     try:
+        path = _real_path(path)
         refuse(path, tuple(sources), split=ending.split_rows > 0, resume=resume, overwrite=ending.overwrite)
         return _open(path, layout, ending, resume=resume)
     except OSError as exc:
         raise ReportError(f'cannot write "{path}": {exc.strerror or exc}') from exc
+
+
+def _real_path(path: Path) -> Path:
+    """Return where a link leads to, which is to stay one; /dev/stdout of a pipe leads to no name."""
+    real = Path(os.path.realpath(path))
+    return real if real.exists() or not path.exists() else path
 
 
 def _open(path: Path, layout: Layout, ending: Ending, *, resume: bool) -> Report:
