@@ -257,7 +257,9 @@ def _tuned_interpreter() -> Iterator[None]:
     """Set up the interpreter for a run: that is the command's to do, never the library's."""
     interval, thresholds, may_freeze = sys.getswitchinterval(), gc.get_threshold(), not gc.get_freeze_count()
     sys.setswitchinterval(SWITCH_SECONDS)
-    stack_bytes = threading.stack_size(STACK_BYTES)
+    stack_bytes = threading.stack_size()
+    if os.name != "nt":  # there it is not what may be used, but what is taken at once: Microsoft, "Thread Stack Size"
+        threading.stack_size(STACK_BYTES)
     if thresholds[0]:  # else whoever called us has switched it off
         gc.set_threshold(COLLECT_AFTER, *thresholds[1:])
     if may_freeze:  # what is there stays: nothing of it is looked through again and again

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -216,3 +217,20 @@ def test_what_remains_beside_its_numbered_files_is_told(
     assert str(path) in line
     assert told in line
     assert (tmp_path / "o-1.csv").read_bytes() == path.read_bytes()
+
+
+# Threads
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_the_stacks_of_threads_are_as_they_come(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a size that is asked for is taken from memory at once, for each thread."""
+    asked, stack_size = list[int](), threading.stack_size
+
+    def sized(size_bytes: int = 0) -> int:
+        asked.append(size_bytes)
+        return stack_size(size_bytes)
+
+    monkeypatch.setattr("threading.stack_size", sized)
+    assert main([server.url("/ok"), "-q", "-o", os.devnull]) == 0
+    assert not any(asked)
