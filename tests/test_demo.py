@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
@@ -206,3 +208,21 @@ def test_leaving_ends_every_page_at_once() -> None:
     assert time.monotonic() - leaving < 1
     for sock in socks:
         sock.close()
+
+
+def test_leaving_ends_where_nothing_wakes_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system may leave a thread blocked in a socket that is shut down: it is waited for a moment, not for ever."""
+    with ExitStack() as clients:
+        with ExitStack() as stack:
+            demo = stack.enter_context(DemoServer())
+            for path in ("/silent", "/bytes/10000000"):
+                sock = clients.enter_context(connect(demo))
+                sock.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+            assert sock.recv(1)
+            monkeypatch.setattr(socket.socket, "shutdown", lambda *_: None)
+            leaving = threading.Thread(target=stack.pop_all().close)
+            leaving.start()
+        leaving.join(LIMIT)
+        hangs = leaving.is_alive()
+    leaving.join()
+    assert not hangs

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import socketserver
 import struct
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from status_probe.demo.pages import End, Request, find_page
 
 __all__ = ["Site"]
+
+END_SECONDS = 0.5  # for threads that were woken
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -78,7 +82,7 @@ class Site(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.stopping = threading.Event()
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, threading.Thread] = {}  # connections and who serves them
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="demo", daemon=True)
 
     @property
@@ -91,24 +95,40 @@ class Site(socketserver.ThreadingTCPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Wake every thread from its wait or its read, and join them all."""
+        """Wake every thread from its wait, its read or its write, and join them all; one that does not wake is left."""
         self.stopping.set()
         self.shutdown()
         self._thread.join()
-        for sock in list(self._open):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        threads = dict(self._open)
+        for sock in threads:
+            _wake(sock)
+        limit = time.monotonic() + END_SECONDS
+        for thread in threads.values():
+            thread.join(max(0.0, limit - time.monotonic()))
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # which says that the client left, as it should from some pages
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-    def get_request(self) -> tuple[socket.socket, object]:
-        sock, address = super().get_request()
-        self._open.add(sock)
-        return sock, address
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self._open[request] = thread
+        thread.start()
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        self._open.discard(request)
         super().shutdown_request(request)
+        self._open.pop(request, None)
+
+
+def _wake(sock: socket.socket) -> None:
+    """End what other threads wait for at *sock*.
+
+    On Windows a shutdown may leave them waiting, and closing would too: the handler's file keeps the socket open.  So
+    its number is closed, and the object lets go of that first, lest it close another's of the same number later.
+    """
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    if os.name == "nt":
+        with suppress(OSError):
+            socket.close(sock.detach())
