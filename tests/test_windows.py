@@ -23,7 +23,7 @@ from tests.windows import as_on_windows
 __all__ = ["as_on_windows"]
 
 
-def refused(*_: object) -> NoReturn:
+def refused(*_: object, **__: object) -> NoReturn:
     """Raise what Windows says of a pipe without a reader, and of a share that is lost."""
     raise OSError(errno.EINVAL, "Invalid argument")
 
@@ -45,9 +45,9 @@ class LostShare(io.FileIO):
 
 def opened_by(kind: Callable[[Any, str], object]) -> Callable[..., object]:
     """Return what is to stand for open(): new files are of this *kind*."""
-    really = io.open
+    really = Path.open
 
-    def open_(file: Any, mode: str = "r", *others: Any, **named: Any) -> object:
+    def open_(file: Path, mode: str = "r", *others: Any, **named: Any) -> object:
         return kind(file, mode) if mode == "x+b" else really(file, mode, *others, **named)
 
     return open_
@@ -60,7 +60,7 @@ def test_a_share_that_is_lost_is_told(
     """What a pipe says when its reader has left is a file's fault where the rows go to one: 3, its name and why."""
     path = tmp_path / "o.csv"
     with monkeypatch.context() as patch:
-        patch.setattr("io.open", opened_by(LostShare))
+        patch.setattr(Path, "open", opened_by(LostShare))
         status = main([server.url("/ok"), "-q", "-o", str(path), "--lang", "en"])
     lines = capsys.readouterr().err.splitlines()
     assert (status, lines[0]) == (3, f'status-probe: error: cannot write "{path}": invalid argument')
@@ -157,17 +157,17 @@ def test_a_file_made_read_only_meanwhile_leaves_nothing_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
     """Windows removes no file that is read-only, as the new one is after the old; the reason told is the first."""
-    path, unlink = tmp_path / "o.csv", os.unlink
+    path, unlink = tmp_path / "o.csv", Path.unlink
 
-    def refuse_read_only(path: Any) -> None:
-        if not Path(path).stat().st_mode & 0o200:
+    def refuse_read_only(path: Path, **named: bool) -> None:
+        if not path.stat().st_mode & 0o200:
             raise PermissionError(errno.EACCES, "read-only")
-        unlink(path)
+        unlink(path, **named)
 
     def replace(*_: Path) -> None:
         raise error(errno.EIO, "the first")
 
-    monkeypatch.setattr("os.unlink", refuse_read_only)
+    monkeypatch.setattr(Path, "unlink", refuse_read_only)
     report = unordered(path, Ending(replace=replace))
     path.chmod(0o444)
     refused = report.finish()
@@ -180,7 +180,7 @@ def test_a_file_made_read_only_meanwhile_leaves_nothing_beside(
 def test_what_cannot_be_cleaned_up_does_not_hide_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the new file cannot be removed either, the refusal to replace the old one is what is told."""
     report = unordered(tmp_path / "o.csv", Ending(replace=held_until(lambda: False)))
-    monkeypatch.setattr("os.unlink", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
     assert isinstance(report.finish(), PermissionError)
 
 
@@ -210,8 +210,14 @@ def test_what_remains_beside_its_numbered_files_is_told(
     lang: str, told: str,
 ) -> None:  # fmt: skip
     """Where all rows are in numbered files the run was completed, though the one file cannot be removed."""
-    path, unlink = tmp_path / "o.csv", os.unlink
-    monkeypatch.setattr("os.unlink", lambda name: denied(str(name)) if Path(name) == path else unlink(name))
+    path, unlink = tmp_path / "o.csv", Path.unlink
+
+    def refuse(each: Path, **named: bool) -> None:
+        if each == path:
+            denied(str(each))
+        unlink(each, **named)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
     assert main([server.url("/ok"), "-q", "-o", str(path), "--split-rows", "1", "--lang", lang]) == 0
     [line] = capsys.readouterr().err.splitlines()
     assert str(path) in line
