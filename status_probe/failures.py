@@ -86,9 +86,11 @@ def classify(error: Exception) -> Failure:
         return Failure(Outcome.TLS_ERROR, sentence, cause)
     if isinstance(error, ConnectFailed):
         return _connect_failure(error)
+    if isinstance(error, NotTried):
+        return Failure(Outcome.CONNECT_TIMEOUT, str(error), again_in=error.again_in)
     for kind, outcome in _OUTCOMES:
         if isinstance(error, kind):
-            return Failure(outcome, str(error), _cause(error), error.again_in if isinstance(error, NotTried) else 0.0)
+            return Failure(outcome, str(error), _cause(error))
     if isinstance(error, OSError) and error.errno is not None:
         return Failure(Outcome.LOCAL_ERROR, "this machine could not open a connection")
     raise error

@@ -38,7 +38,7 @@ class Pace(NamedTuple):
     def slower(self, longest: float) -> Pace:
         """Return the pace after a complaint; the gap grows to *longest* seconds at most, or stays."""
         if not self.warned:
-            return self._replace(warned=True, good=1)
+            return self._replace(warned=True, good=1)  # until now it answered
         gap = max(FIRST_GAP, 2 * self.gap)
         steps = self.steps + 1 if self.good else self.steps  # else it was slower already than it could be
         return Pace(1, max(self.gap, min(gap, longest)), True, steps)

@@ -51,8 +51,9 @@ class Probe:
         self._session = session
         self._options = options
         self._method = "GET" if options.method == "get" else "HEAD"  # the first of each target
-        self._fields = HeaderLines(options.fields())
-        self._all_fields = HeaderLines({**options.fields(), **options.own_fields()})
+        fields = options.fields()
+        self._fields = HeaderLines(fields)
+        self._all_fields = HeaderLines({**fields, **options.own_fields()})
 
     def __call__(self, target: Target, attempts: int = 1) -> Attempt:
         """Return what *target* answers, without a pause before any redirect; *attempts* counts this one."""

@@ -174,8 +174,10 @@ def _told_plainly(name: str) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SourceError(f"cannot read {quoted(name)} to its end: its gzip data is cut short or damaged") from None
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the name, a stream that was closed
-        if isinstance(exc, OSError) and exc.errno in (errno.ENOENT, errno.EINVAL):  # what Windows says of "?" in a name
-            hint = f"; if it is a URL, write {quoted('https://' + name)}" if _BARE_URL.fullmatch(name) else ""
+        is_url = _BARE_URL.fullmatch(name)
+        is_no_name = is_url and isinstance(exc, OSError) and exc.errno == errno.EINVAL  # to Windows, with a "?"
+        if isinstance(exc, FileNotFoundError) or is_no_name:
+            hint = f"; if it is a URL, write {quoted('https://' + name)}" if is_url else ""
             raise SourceError(f"cannot read {quoted(name)}: no such file{hint}") from None
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise SourceError(f"cannot read {quoted(name)}: {reason.lower()}") from exc
