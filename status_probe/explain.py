@@ -119,13 +119,12 @@ def _table_row(cells: Sequence[str], width: int) -> str:
 
 
 def _ask(text: str, options: Options, method: str, agent: str) -> Result:
-    from .run import open_probe
+    """Ask once, on a worker's thread: on Windows no signal is heard by one that waits for a server."""
+    from .run import Run
 
-    probe, session = open_probe(replace(options, method=method, user_agent=agent))
-    try:
-        return probe(Target(0, 1, text)).result
-    finally:
-        session.close()
+    chosen = replace(options, method=method, user_agent=agent, workers=1, retries=0)
+    with Run([Target(0, 1, text)], chosen) as run:
+        return next(result for batch in run.batches() for _, result in batch)
 
 
 def _cells(attempt: _Try, lang: str) -> list[str]:
