@@ -333,6 +333,16 @@ def test_short_records_are_filled_and_long_ones_keep_all(write: Write) -> None:
     assert cells == [("http://a/", ""), ("http://b/", "x,y,,z"), ("http://c/", "x")]
 
 
+@pytest.mark.parametrize(("name", "delimiter"), [("l.csv", ","), ("l.csv", ";"), ("l.csv", "\t")])
+def test_a_url_of_the_last_column_stays_whole(write: Write, name: str, delimiter: str) -> None:
+    """One that holds the delimiter, unquoted, is asked as it stands; with a tab in it, it is none."""
+    url = f"http://a/x{delimiter}y?z=1{delimiter}2"
+    (target,) = read(write(name, f"note{delimiter}url\nn{delimiter}{url}{delimiter}\n"))
+    assert target.own_cells == ("n", url)
+    assert target.url == url
+    assert bool(target.fault) == (delimiter == "\t")
+
+
 def test_a_huge_cell_is_no_error(write: Write) -> None:
     """A cell beyond csv's own limit of 131,072 is read, and cut to what a spreadsheet could not hold either."""
     (target,) = read(write("list.csv", f"note,url\n{'x' * 900_000},http://a/\n"))

@@ -1,7 +1,8 @@
 """CSV and TSV lists: the delimiter, the heading, the column of URLs, and the records as entries.
 
 The delimiter is the most frequent of the heading's; where that has none, the list has one column and a line is a cell.
-A record with more cells than the heading keeps the further ones in its last cell, so that nothing is lost.
+A record with more cells than the heading keeps the further ones in its last cell, so that nothing is lost: of a URL
+that holds the delimiter, unquoted in the last column, say.
 
 A quotation mark that is not closed makes csv take all that follows for one cell.  So a record is ended by force beyond
 RECORD_LIMIT, and the next line begins another; that record, and one within which the list ends, has a fault.  In TSV,
@@ -66,10 +67,10 @@ class Table:
         """Yield a record that is not all blank under its number, the heading's being 1."""
         place = self._place
         for row, (cells, fault) in self._numbered():
-            url, no_url = checked(cells[place] if place < len(cells) else "")
+            fitted = self._fitted(cells)
+            url, no_url = checked(fitted[place])
             own_cells = [
-                (redact if column == place else redact_note)(cell)[:CELL_LIMIT]
-                for column, cell in enumerate(self._fitted(cells))
+                (redact if column == place else redact_note)(cell)[:CELL_LIMIT] for column, cell in enumerate(fitted)
             ]
             yield row, url, own_cells, fault or no_url
 
