@@ -23,7 +23,7 @@ TEXTS = st.one_of(
 )
 
 
-AS_LISTED = "/ /%7e/%zz/../a /a%20b% /%2e%2E/b /? /a? /a??b /?c=%41 /A/b //x// /a|b[]'(),; /?'\\^`{}|"
+AS_LISTED = "/ /%7e/%zz/../a /a%20b% /%2e%2E/b /? /a? /a??b /?c=%41 /A/b //x// /ab[]'(),; /?'\\^`{}|"
 
 
 @pytest.mark.parametrize("target", AS_LISTED.split())
@@ -45,7 +45,8 @@ def test_target_is_sent_as_listed(target: str) -> None:
         (" http://h.test/a \t", "/a"),
         ("\0http://h.test/a\x1f", "/a"),
         ("http://h.test/é?ü", "/%C3%A9?%C3%BC"),
-        ('http://h.test/"<>^`{}', "/%22%3C%3E%5E%60%7B%7D"),
+        ('http://h.test/"<>^`{}|', "/%22%3C%3E%5E%60%7B%7D%7C"),
+        ("http://h.test/a|b?c|d", "/a%7Cb?c|d"),
         ('http://h.test/?"<>', "/?%22%3C%3E"),
         ("http://h.test\\a\\b?c\\d", "/a/b?c\\d"),
         ("http://h.test/\x00\x1f\x7f", "/%00%1F%7F"),
