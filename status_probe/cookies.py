@@ -82,6 +82,7 @@ def _as_browsers_read(set_cookie: str, url: Url) -> str:
     if len(set_cookie) > MOST_CHARACTERS or _CONTROLS.search(set_cookie):
         return ""
     pair, *attributes = set_cookie.split(";")
+    pair = pair.strip().removeprefix("=")  # without a name, which the jar writes like this
     kept: dict[str, str] = {}  # the last of a name counts
     for attribute in attributes:
         name, _, value = (part.strip() for part in attribute.partition("="))

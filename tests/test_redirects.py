@@ -179,6 +179,14 @@ def test_a_cookie_comes_back_as_it_was_sent():
         assert server.log[-1].header("Cookie").encode("latin-1") == b"a=\xff\xe6\x9c\xaa"
 
 
+@pytest.mark.parametrize(("pair", "sent"), [("=x", "x"), ("=x=y", "x=y"), ("x", "x"), ("=__Host-a=b", "")])
+def test_a_cookie_without_a_name_comes_back(pair, sent):
+    """It is its value alone, as in browsers; none that would pass for one with a promise in its name."""
+    with Server({"/": redirect("/end", headers=[("Set-Cookie", pair)]), "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        assert server.log[-1].header("Cookie") == sent
+
+
 def cookie_wall(attributes):
     """Return a handler that leads to its own address until a cookie with these attributes comes back."""
 
