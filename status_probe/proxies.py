@@ -53,12 +53,13 @@ def parse_proxy(text: str) -> Proxy:
 
     Raises ValueError, its message fit for the user and free of the password, if it names none.
     """
+    text = text.strip()
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(f"the proxy '{redact(text)}' is not valid, expected http://HOST:PORT") from None
-    scheme = parts.scheme.lower()
+    scheme = "socks5" if parts.scheme == "socks" else parts.scheme  # as GNOME's settings have it, and Chromium
     if scheme not in _DEFAULT_PORTS:
         raise ValueError(f"the proxy '{redact(text)}' is of an unknown kind, expected http, https, socks4 or socks5")
     if not host or port == 0 or any(letter.isspace() for letter in host):
@@ -100,7 +101,8 @@ class ProxyRules:
         if not getproxies_environment():
             excepted = windows_exceptions()
             found = {scheme: text for scheme, text in found.items() if not text.endswith("://")}  # on, but empty
-        proxies = {scheme: parse_proxy(found[scheme]) for scheme in ("http", "https", "all") if found.get(scheme)}
+        used = ("http", "https") if found.get("http") and found.get("https") else ("http", "https", "all")
+        proxies = {scheme: parse_proxy(found[scheme]) for scheme in used if found.get(scheme)}
         return cls(proxies, bypass, excepted)
 
     def proxy_for(self, url: Url) -> Proxy | None:

@@ -295,6 +295,18 @@ def test_a_proxy_of_windows_that_is_empty_is_none(monkeypatch):
         ProxyRules.from_environment()
 
 
+def test_a_proxy_that_is_never_used_need_not_be_known(monkeypatch):
+    """ALL_PROXY is for what the others leave over; GNOME calls SOCKS "socks", and cmd.exe leaves blanks."""
+    found = {"http": "http://a:1 ", "https": "http://b:2", "all": "gopher://c:3"}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: found)
+    assert list(ProxyRules.from_environment()) == [ProxyAddress("http", "a", 1), ProxyAddress("http", "b", 2)]
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"all": "socks://c:3/"})
+    assert list(ProxyRules.from_environment()) == [ProxyAddress("socks5", "c", 3)]
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://a:1", "all": "gopher://c:3"})
+    with pytest.raises(ValueError, match="unknown kind"):
+        ProxyRules.from_environment()
+
+
 def registry_of(values):
     """Return what stands for the winreg module, for one key."""
 
