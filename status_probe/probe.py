@@ -259,10 +259,14 @@ def _chain_of(failure: Failure) -> Chain:
 def _more_telling(earlier: Chain | None, later: Chain) -> Chain:
     """Return the one to tell of: where http has no answer either, that TLS failed says that somebody is there.
 
-    Not where another attempt may be answered by http.
+    Not where another attempt may be answered by http.  A port that broke off the handshake speaks TLS, and its 400
+    means that http does not go there.
     """
-    if earlier is None or earlier.outcome is not Outcome.TLS_ERROR or later.failure is None or later.hops:
+    if earlier is None or earlier.failure is None or earlier.outcome is not Outcome.TLS_ERROR:
         return later  # mostly
+    if later.failure is None or later.hops:
+        is_bad_request = later.status == 400 and len(later.hops) == 1 and later.start.port == earlier.start.port
+        return earlier if is_bad_request and earlier.failure.cause == "handshake_refused" else later
     return later if is_passing(later.outcome, None, later.failure.cause) else earlier
 
 

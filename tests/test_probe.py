@@ -163,6 +163,19 @@ def test_a_handshake_that_failed_is_told_where_http_has_no_answer_either():
     assert (row.outcome, row.ip, row.redirects) == (Outcome.TLS_ERROR, "127.0.0.1", 0)
 
 
+def test_a_handshake_that_failed_is_told_where_http_does_not_go_to_that_port():
+    """A line without a scheme: a port that refused TLS calls plain HTTP a bad request, which says nothing of the site.
+
+    A port that speaks no TLS means it.
+    """
+    refused = [b"\x15\x03\x03\x00\x02\x02\x70", close()]
+    with Server(answer(400), on_connect=lambda number: () if number else refused) as server, Server(answer(400)) as web:
+        row, other = ask(f"127.0.0.1:{server.port}/", f"127.0.0.1:{web.port}/")
+    assert (row.status, row.outcome) == (None, Outcome.TLS_ERROR)
+    assert row.error == "the server knows no certificate for this host name"
+    assert (other.status, other.final_url.partition(":")[0]) == (400, "http")
+
+
 def test_http_is_asked_again_where_that_may_help():
     """A line without a scheme whose https cannot be had, and whose http fails in passing, is tried again."""
     refused = [b"\x15\x03\x03\x00\x02\x02\x28", close()]
