@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import requests
 
 from .records import Phase
+from .tls import causes, match_host
 from .watchdog import TLSSocket, Watchdog
 from .wire import Head, HeadReader
 
@@ -314,6 +315,8 @@ def start_tls(
             wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
         if watchdog and not watchdog.watch(sock, limits.deadline):
             raise TimeoutError  # it came to its end, and this thread to its turn, too late
+        if context.verify_mode and not context.check_hostname:
+            match_host(wrapped.getpeercert(), name)
     except (OSError, ValueError) as error:
         if watchdog:
             watchdog.release(sock)
@@ -368,9 +371,7 @@ def is_exhaustion(error: BaseException) -> bool:
 
     Out of files was seen as a failed look-up and inside an ssl.SSLError.
     """
-    part: BaseException | None = error
-    while part is not None:
-        if isinstance(part, OSError) and part.errno in _EXHAUSTION and not isinstance(part, requests.RequestException):
-            return True
-        part = part.__cause__ or part.__context__
-    return False
+    return any(
+        isinstance(part, OSError) and part.errno in _EXHAUSTION and not isinstance(part, requests.RequestException)
+        for part in causes(error)
+    )

@@ -29,6 +29,7 @@ from .dial import connect
 from .names import NameFailure, Resolver
 from .proxies import Proxy
 from .records import Phase
+from .tls import is_matched_by_us
 from .tunnels import connect_through
 from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url
@@ -44,7 +45,7 @@ class Opener:
         self._resolver = resolver
         self._unreachable = Unreachable()
         self._make_context = context
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether we match the host's name, not OpenSSL
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
         self._watchdog = Watchdog() if SYSTEM_WAITS else None
         self._count_lock = threading.Lock()
@@ -81,15 +82,21 @@ class Opener:
         """Let the look-up threads end."""
         self._resolver.close()
 
-    def load_context(self) -> ssl.SSLContext:
-        """Return the one TLS context.
+    def load_context(self, host: str = "") -> ssl.SSLContext:
+        """Return the TLS context for *host*: the same for all, but for names that OpenSSL does not match.
 
         Raises ValueError if its files cannot be used.
         """
+        is_ours = is_matched_by_us(host)
+        context = self._contexts.get(is_ours)
+        if context:
+            return context  # mostly
         with self._context_lock:
-            if self._context is None:
-                self._context = self._make_context()
-            return self._context
+            if is_ours not in self._contexts:
+                context = self._make_context()
+                context.check_hostname = context.check_hostname and not is_ours
+                self._contexts[is_ours] = context
+            return self._contexts[is_ours]
 
     def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
         """Open a connection to the host itself, unless it is known to answer no attempt at that."""
@@ -121,8 +128,7 @@ class Opener:
             with self._count_lock:
                 self.handshakes += 1
             try:
-                context = self._context or self.load_context()
-                sock = start_tls(sock, url.host, context, limits, until, self._watchdog)
+                sock = start_tls(sock, url.host, self.load_context(url.host), limits, until, self._watchdog)
             except Exception as error:
                 error.ip = ip  # type: ignore[attr-defined]  # for the row, as in _ask_on
                 raise
@@ -136,6 +142,6 @@ class Opener:
         try:
             return self._resolver.resolve(host, port, left)
         except NameFailure as failure:
-            if failure.timed_out and limits.are_over:
+            if failure.cause == "timeout" and limits.are_over:
                 raise limits.exceeded(LOOK_UP) from failure
             raise

@@ -8,10 +8,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from .watchdog import TLSSocket
 
-__all__ = ["BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "open_context"]
+__all__ = [
+    "BUNDLE_VARIABLES", "bundle_from_environment", "causes", "explain_tls", "is_matched_by_us", "match_host",
+    "open_context",
+]  # fmt: skip
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -22,6 +26,7 @@ _OP_LEGACY_SERVER_CONNECT = 0x4
 # with; and it has DHE, which no browser offers, so that a server that prefers a short DHE key fails for us alone.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!DSS:!AESCCM"
 
+_WRONG_HOST = 62
 _SHORT_KEY = ("other", "the certificate's key is too short")
 _WEAK_SIGNATURE = ("other", "the certificate is signed with an algorithm that is no longer safe")
 
@@ -35,7 +40,7 @@ _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
     20: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
     21: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
     23: ("other", "the certificate was revoked"),
-    62: ("wrong_host", "the certificate is for another host name"),
+    _WRONG_HOST: ("wrong_host", "the certificate is for another host name"),
     64: ("wrong_address", "the certificate is not for this IP address"),
     66: _SHORT_KEY,
     67: ("other", "the key of the certificate's issuer is too short"),
@@ -153,12 +158,32 @@ def _file_fault(error: OSError) -> str:
     return (error.strerror or "it cannot be read").lower()
 
 
+def is_matched_by_us(host: str) -> bool:
+    """Whether OpenSSL does not match *host* as browsers do: for it ``*.a.test`` covers no ``foo_bar.a.test``.
+
+    Its context has ``check_hostname`` off then, and `match_host` is to follow.  Seen: openssl/openssl#12566.
+    """
+    return "_" in host.partition(".")[0]
+
+
+def match_host(certificate: Any, host: str) -> None:
+    """Raise what the handshake would raise, unless *certificate*, a verified one, is for *host*."""
+    from urllib3.util.ssl_match_hostname import CertificateError, match_hostname
+
+    try:
+        match_hostname(certificate, host)
+    except CertificateError as exc:
+        error = ssl.SSLCertVerificationError(str(exc))
+        error.verify_code = _WRONG_HOST
+        raise error from None
+
+
 def explain_tls(error: BaseException) -> tuple[str, str]:
     """Return the cause, one of those that codes.hint() knows, and a sentence for a failed handshake.
 
     OpenSSL's numbers decide, never its texts.
     """
-    for part in _chain(error):
+    for part in causes(error):
         if isinstance(part, ssl.SSLCertVerificationError):
             other = ("other", "the certificate was not accepted")
             return _CERTIFICATE_FAULTS.get(part.verify_code, other)
@@ -169,7 +194,8 @@ def explain_tls(error: BaseException) -> tuple[str, str]:
     return _FAILED
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error* and what it came from, step by step."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

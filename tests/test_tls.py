@@ -44,6 +44,29 @@ def test_a_certificate_for_another_name_is_told_from_one_for_another_address():
     assert "another host name" in row.error
 
 
+@pytest.mark.parametrize(("host", "error"), [
+    ("foo_bar.host.test", ""), ("_dmarc.host.test", ""), ("foo.host.test", ""),
+    ("foo_bar.test", "the certificate is for another host name"),
+    ("a_b.c_d.host.test", "the certificate is for another host name"),
+])  # fmt: skip
+def test_an_underscore_is_covered_by_a_star(host, error):
+    """OpenSSL says that it is not, where browsers and curl show the page; and nothing else is let in."""
+    with Server(answer(204), tls=server_context()) as server:
+        row = ask_one(server.url(host=host), hosts={host: ["127.0.0.1"]})
+        assert len(server.log) == (not error)
+    assert (row.status, row.error) == (None if error else 204, error)
+
+
+@pytest.mark.parametrize("certificate", ["expired", "unknown_issuer"])
+def test_an_underscore_lets_no_bad_certificate_in(certificate):
+    """Where we match the name OpenSSL still looks at all else; --insecure lets it in."""
+    with Server(answer(204), tls=server_context(certificate)) as server:
+        urls = server.url(host="a_b.test"), {"a_b.test": ["127.0.0.1"]}
+        row = ask_one(urls[0], hosts=urls[1])
+        assert CAUSES[certificate] in row.error
+        assert ask_one(urls[0], hosts=urls[1], insecure=True).status == 204
+
+
 @pytest.mark.parametrize("certificate", ["good", "without_key_identifier"])
 def test_a_good_certificate_is_good_on_all_versions(certificate):
     """A leaf without an authority key identifier, which 3.13's default refuses, is as good as another."""
