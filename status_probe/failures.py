@@ -126,11 +126,7 @@ def _connect_failure(error: ConnectFailed) -> Failure:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, ProxyFailed):
-        return error.cause
-    if not isinstance(error, NameFailure):
-        return ""
-    return "timeout" if error.timed_out else "try_again" if error.temporary else "unknown"
+    return error.cause if isinstance(error, NameFailure | ProxyFailed) else ""
 
 
 # What may be gone in a moment.  A port on which nothing listens stays so, unless something did a moment ago.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import threading
 import time
@@ -26,18 +27,21 @@ CACHED_HOSTS = 20_000  # some 600 bytes each; a queue of hosts in turn comes bac
 
 # Windows calls EAI_NODATA the same as EAI_NONAME; some systems have no EAI_NODATA.
 _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), getattr(socket, "EAI_ADDRFAMILY", 0)}
+_BEGINS_WITH_HYPHEN = re.compile(r"(?:[^.]*\.)*-").match  # a label: glibc asks no name server for such a name
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE}
 
 GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 class NameFailure(OSError):  # noqa: N818
-    """A name has no address; *temporary* says whether it may have one in a moment."""
+    """A name has no address.
 
-    def __init__(self, message: str, *, temporary: bool = False, timed_out: bool = False) -> None:
+    *cause* says why: "unknown"; "failed", where nothing is known of it; "try_again", in a moment; or "timeout".
+    """
+
+    def __init__(self, message: str, cause: str = "unknown") -> None:
         super().__init__(message)
-        self.temporary = temporary
-        self.timed_out = timed_out
+        self.cause = cause
 
 
 class _Found(NamedTuple):
@@ -147,9 +151,7 @@ class Resolver:
             if not look_up.begun and self._helpers.are_all_busy:
                 raise OSError(errno.ENOBUFS, "too many name look-ups are under way")
             raise NameFailure(
-                f"the name server did not answer within {max(0.01, round(max(timeout, waited), 2)):g} s",
-                temporary=True,
-                timed_out=True,
+                f"the name server did not answer within {max(0.01, round(max(timeout, waited), 2)):g} s", "timeout"
             )
         if look_up.fault:
             raise look_up.fault
@@ -182,15 +184,15 @@ class Resolver:
         return self._judge(host, addresses) if addresses else self._failed(host, socket.EAI_NONAME)
 
     def _failed(self, host: str, code: int | None) -> _Found:
-        temporary = code == socket.EAI_AGAIN
-        if temporary:
-            message = f"the name server said to try again for the name '{host}'"
+        cause, message = "failed", f"the name server failed for the name '{host}'"
+        if code == socket.EAI_AGAIN:
+            cause, message = "try_again", f"the name server said to try again for the name '{host}'"
+        elif code in _UNKNOWN and not _BEGINS_WITH_HYPHEN(host):
+            cause, message = "unknown", f"the name '{host}' is unknown"
         elif code in _UNKNOWN:
-            message = f"the name '{host}' is unknown"
-        else:
-            message = f"the name server failed for the name '{host}'"
-        expires = self._clock() + (min(TEMPORARY_SECONDS, self._ttl) if temporary else self._ttl)
-        return _Found(expires, (), lambda: NameFailure(message, temporary=temporary))
+            message = f"the name '{host}' is unknown, or this system looks up none like it"
+        expires = self._clock() + (min(TEMPORARY_SECONDS, self._ttl) if cause == "try_again" else self._ttl)
+        return _Found(expires, (), lambda: NameFailure(message, cause))
 
     def _judge(self, host: str, addresses: list[Address]) -> _Found:
         """Return what may be connected to."""

@@ -371,6 +371,7 @@ def test_bot_marks_block_any_answer(code: int) -> None:
 def test_cause_tells_a_name_unknown_from_a_resolver_in_trouble() -> None:
     """A name is dead only if the resolver said so; a site that wants a client's certificate blocks."""
     assert codes.verdict(None, "dns_error", cause="unknown") == "dead"
+    assert codes.verdict(None, "dns_error", cause="failed") == "unsure"
     assert codes.verdict(None, "dns_error", cause="try_again") == "unsure"
     assert codes.verdict(None, "dns_error", cause="timeout") == "unsure"
     assert codes.verdict(None, "tls_error", cause="client_certificate") == "blocked"

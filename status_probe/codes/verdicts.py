@@ -85,6 +85,7 @@ _BY_STATUS: dict[int, str] = {
 }
 
 _BY_CAUSE: dict[tuple[str, str], str] = {
+    ("dns_error", "failed"): "unsure",
     ("dns_error", "try_again"): "unsure",
     ("dns_error", "timeout"): "unsure",
     ("tls_error", "client_certificate"): "blocked",
