@@ -93,7 +93,7 @@ STATUS_HINTS: dict[int, Text] = {
         "check the spelling, find the page's new address, or drop the link", "请检查拼写、查找页面的新地址，或删除链接"
     ),
     405: _GET,
-    406: Text('send --header "Accept: */*"', '请使用 --header "Accept: */*"'),
+    406: _ANOTHER_CLIENT,
     407: Text(
         "give name and password for the proxy: --proxy http://name:password@host:port",
         "请提供代理的用户名和密码：--proxy http://用户名:密码@主机:端口",

@@ -61,6 +61,7 @@ _BY_STATUS: dict[int, str] = {
     402: "blocked",  # whoever pays is let in
     403: "blocked",
     404: "dead",
+    406: "blocked",  # by firewalls mostly: whatever is asked, we accept it
     407: "blocked",
     408: "unsure",  # a time-out like any other
     410: "dead",
