@@ -30,9 +30,9 @@ DOUBTS = 50_000  # hosts remembered as given a second chance, 8 MB; later ones g
 class Sign(Enum):
     """What the end of an attempt says of our network."""
 
-    ALIVE = "something answered: a status, a refusal, a TLS alert, 'no such name'"
+    ALIVE = "something answered: a status, a refusal, a TLS alert"
     UNREACHED = "neither name nor connection: time-out, unreachable, 'try again'"
-    UNCLEAR = "connected, then silence or the end"
+    UNCLEAR = "connected, then silence or the end; 'no such name'"
 
 
 class Orders(NamedTuple):

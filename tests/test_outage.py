@@ -51,6 +51,20 @@ def test_what_an_outage_spoiled_is_asked_again() -> None:
     outage.end()
 
 
+def test_an_unknown_name_is_no_sign_of_life() -> None:
+    """It may be remembered from before the outage: it neither keeps a suspicion from coming nor ends it."""
+    outage = make_outage(lambda _: False, longest=60.0)
+    outage.spoiled("alive:80", attempt(Outcome.OK, 200), 0.0)
+    for number in range(MANY):
+        outage.spoiled("gone:80", attempt(Outcome.DNS_ERROR), 0.0)
+        outage.spoiled(f"dead{number}:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0)
+    assert outage.suspected
+    assert outage.spoiled("gone:80", attempt(Outcome.DNS_ERROR), 0.0)
+    assert outage.suspected
+    outage.end()
+    end_of_check()
+
+
 def test_a_host_that_can_be_reached_ends_the_suspicion() -> None:
     """Once a host that answered earlier can be connected to, the run goes on."""
     is_back = threading.Event()
