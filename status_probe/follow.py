@@ -167,7 +167,8 @@ class Follower:
             if self._verbose and (result.error or (result.status or 0) >= 400):
                 what = result.error or result.meaning
                 self._bar.write(f"{result.status or '---'} {result.outcome} {result.url}: {what}")
-        if not self._told_of_sheet and self._report.rows_written > SHEET_ROWS and not self._quiet:
+        fits = self._report.is_split or self._report.rows_written <= SHEET_ROWS
+        if not (fits or self._told_of_sheet or self._quiet):
             self._told_of_sheet = True
             self._bar.write(say_in(self._lang, "sheet", limit=SHEET_ROWS))
         self._show_warnings()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from status_probe import follow
 from status_probe.cli import main
 from tests.command import Ended, finish, read_csv, run_command, start_command
 from tests.server import Request, Script, Server, Step, answer, closed_port, deaf_address, hang, redirect
@@ -54,6 +55,18 @@ def probe(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch
 
 def listed(server: Server, *statuses: int) -> str:
     return "".join(server.url(f"/status/{status}") + "\n" for status in statuses)
+
+
+@pytest.mark.parametrize(("words", "is_told"), [((), True), (("--split-rows", "2"), False), (("--quiet",), False)])
+def test_more_rows_than_a_spreadsheet_shows_are_told_of_once(
+    probe: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], is_told: bool
+) -> None:
+    """That --split-rows helps is said when it is not in use already."""
+    monkeypatch.setattr(follow, "SHEET_ROWS", 2)
+    (tmp_path / "list.txt").write_text("no url\n" * 5)
+    ended = probe("list.txt", "-o", "out.csv", *words)
+    assert ended.status == 0
+    assert ended.err.count("--split-rows") == is_told
 
 
 def test_a_list_gives_a_row_for_each_line(probe: Main, server: Server, tmp_path: Path) -> None:
