@@ -118,8 +118,9 @@ class Repeats:
                 self._file = tempfile.TemporaryFile(prefix="status-probe-")  # noqa: SIM115  # close() does
             if not self._at_end:
                 self._file.seek(self._end)
-                self._at_end = True
+            self._at_end = False  # a disk that is full takes a part
             self._file.write(len(block).to_bytes(4, "little") + block)
+            self._at_end = True
             self._offsets[hash(key)] = self._end
             self._end += 4 + len(block)
         except (OSError, ValueError):  # ValueError: closed, the run has ended

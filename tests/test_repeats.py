@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import tracemalloc
 
@@ -158,6 +159,27 @@ def test_a_lost_temporary_file_costs_a_request_only() -> None:
     assert repeats.claim(target(0), "a") is Claim.ASK
     assert repeats.settle("a", answer()) == []
     assert repeats.claim(target(1), "a") is Claim.ASK
+    repeats.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of files' sizes is POSIX's")
+def test_a_disk_that_was_full_for_a_while_costs_few_requests() -> None:
+    """What a full disk took in part is asked again; what ends when there is room again is remembered as ever."""
+    import resource
+
+    repeats = Repeats()
+    repeats.settle("first", answer())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        repeats.settle("long", answer(reason="x" * 30_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    repeats.settle("later", answer(reason="there"))
+    later = repeats.claim(target(9), "later")
+    assert isinstance(later, Result)
+    assert later.reason == "there"
+    assert repeats.claim(target(9), "long") is Claim.ASK
     repeats.close()
 
 
