@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
 from .console import encodable, language_for, plain, reason, say, terminal_width
-from .stops import EXIT_INTERRUPTED, Interrupted, Stop, give_up, has_no_reader
+from .stops import EXIT_INCOMPLETE, EXIT_INTERRUPTED, Interrupted, Stop, give_up, has_no_reader
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXIT_USAGE, EXIT_INCOMPLETE = 2, 3
+EXIT_USAGE = 2
 SWITCH_SECONDS = 0.05  # between threads: fewer hand-overs of the interpreter's lock, a third more URLs a second
 COLLECT_AFTER = 10_000  # objects: a run makes many that live for a moment, and few cycles; 2 % more URLs a second
 STACK_BYTES = 1024 * 1024  # of each thread; with the 8 MB of Linux a limit of memory is met by threads at rest
@@ -236,15 +237,34 @@ def _probe_all(
     arguments: argparse.Namespace, words: list[str], options: Options, targets: TargetList, stop: Stop
 ) -> int:
     from .follow import Follower
+    from .run import Run
     from .warned import warnings_through
 
-    accepted = _accepted(arguments)
-    with ExitStack() as stack:
-        follower = Follower(options, targets, stop, quiet=arguments.quiet, verbose=arguments.verbose, accepted=accepted)
-        stack.enter_context(warnings_through(follower.warn, verbose=arguments.verbose))
-        follower.open(lambda: _open_report(arguments, targets))
-        stack.enter_context(_tuned_interpreter())
-        return follower.follow(_shown_output(arguments), lambda: _how_to_go_on(arguments, words, options.lang, targets))
+    warnings: deque[str] = deque()
+    with warnings_through(warnings.append, verbose=arguments.verbose):
+        run = Run(targets, options)  # what is wrong with an option is told first, then with the output
+        report = _open_report(arguments, targets)
+        if report.rows_written:
+            run.earlier = report.earlier
+        follower = Follower(
+            run,
+            report,
+            stop,
+            lang=options.lang,
+            where=_shown_output(arguments),
+            count=targets.count,
+            warnings=warnings,
+            quiet=arguments.quiet,
+            verbose=arguments.verbose,
+            accepted=_accepted(arguments),
+        )
+        with _tuned_interpreter():
+            status = follower.follow()
+    if status in (EXIT_INCOMPLETE, EXIT_INTERRUPTED):
+        with stop.may_block():
+            for line in _how_to_go_on(arguments, words, options.lang, targets):
+                say(sys.stderr, plain(line))
+    return status
 
 
 def _accepted(arguments: argparse.Namespace) -> frozenset[int] | None:

@@ -10,19 +10,18 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from . import console
 from .cpus import Cpus
 from .messages import phase_in, say_in
-from .options import Options
 from .order import Stopped
 from .progress import Bar
-from .records import Result, Target
+from .records import Result
 from .report import SHEET_ROWS, Report, ReportError
 from .run import MAX_BATCH, Pair, Run
-from .sources import SourceError, TargetList
-from .stops import EXIT_INTERRUPTED, Stop, has_no_reader, reader_watch
+from .sources import SourceError
+from .stops import EXIT_INCOMPLETE, EXIT_INTERRUPTED, Stop, has_no_reader, reader_watch
 from .summary import print_summary
 from .tally import Tally
 from .urls import InvalidURL, parse_url, redact
@@ -39,72 +38,59 @@ TOLD = 3  # of what is being asked, and of the hosts held back
 
 
 class Follower:
-    """The main thread's part of a run of the command; *stop* hears the signals."""
+    """The main thread's part of a run of the command; *stop* hears the signals.
+
+    *where* is the path of the rows, empty for standard output.  *count* returns how many there will be, None where that
+    cannot be known before.  *warnings* are lines that other threads have shown.
+    """
 
     def __init__(
         self,
-        options: Options,
-        targets: TargetList,
+        run: Run,
+        report: Report,
         stop: Stop,
         *,
+        lang: str,
+        where: str,
+        count: Callable[[], int | None],
+        warnings: deque[str],
         quiet: bool,
         verbose: bool,
         accepted: frozenset[int] | None,
     ) -> None:
-        self._options = options
-        self._targets = targets
+        self._run = run
+        self._report = report
         self._stop = stop
+        self._where = where
+        self._count_lines = count
+        self._warnings = warnings
         self._quiet = quiet
         self._verbose = verbose
         self._accepted = accepted
         self._all_accepted = True
         self._is_watched = not quiet and console.is_terminal(sys.stderr)  # by somebody who sees a bar
-        self._lang = console.language_for(sys.stderr, options.lang)
+        self._lang = console.language_for(sys.stderr, lang)
         self._tally = Tally()
         self._earlier_rows = 0  # of the tally's, those of an earlier run
-        self._warnings: deque[str] = deque()  # from any thread, shown by this one
         self._is_complete = False  # whether every line has its row
-        self._where = ""  # the path of the rows, empty for standard output
         self._told_of_sheet = False
         self._told_at = -TELL_SECONDS  # what the run waits for
-        self._reader_left: Callable[[], bool] = lambda: False
-        self._report: Report
-        self._run: Run
-        self._bar: Bar
+        self._reader_left: Callable[[], bool] = (lambda: False) if where else reader_watch(sys.stdout)
+        self._bar: Bar  # made when the run begins, for it keeps the time
 
-    def warn(self, line: str) -> None:
-        """Have *line* shown as a warning; any thread may call it."""
-        self._warnings.append(line)
+    def follow(self) -> int:
+        """Run to the end or to a stop; return the exit status.
 
-    def open(self, open_report: Callable[[], Report]) -> None:
-        """Check all that can be known before the first request: options, then the output.
-
-        Raises ValueError, and OSError where the output cannot be written.
+        Raises ReportError, before anything is asked, where a row of an earlier run tells of no result.
         """
-        self._run = Run(self._targets, self._options, self._earlier)
-        self._report = open_report()
         try:
             for result in self._report.told_results():
                 self._count(result)
-        except BaseException:
-            self._report.close()
-            raise
-        self._earlier_rows = self._tally.rows
-
-    def follow(self, where: str, to_go_on: Callable[[], Sequence[str]]) -> int:
-        """Run to the end or to a stop; return the exit status.
-
-        *where* is the path of the rows, empty for standard output; *to_go_on* returns lines that say how to go on.
-        """
-        began = time.monotonic()
-        self._where = where
-        self._stop.only_note()
-        self._bar = Bar(
-            sys.stderr, total=None, initial=self._report.rows_done, enabled=not self._quiet, lang=self._lang
-        )
-        if not where:
-            self._reader_left = reader_watch(sys.stdout)
-        try:
+            self._earlier_rows = self._tally.rows
+            self._stop.only_note()
+            began = time.monotonic()
+            done = self._report.rows_done
+            self._bar = Bar(sys.stderr, total=None, initial=done, enabled=not self._quiet, lang=self._lang)
             with Cpus() as cpus, self._run:
                 self._count_total()
                 fault = self._take_rows(cpus)
@@ -118,12 +104,14 @@ class Follower:
             if not self._quiet:
                 took = time.monotonic() - began
                 print_summary(
-                    self._tally, sys.stderr, lang=self._lang, seconds=took, where=where, earlier=self._earlier_rows
+                    self._tally,
+                    sys.stderr,
+                    lang=self._lang,
+                    seconds=took,
+                    where=self._where,
+                    earlier=self._earlier_rows,
                 )
-            return self._exit_status(fault, to_go_on)
-
-    def _earlier(self, target: Target) -> Result | None:
-        return self._report.result(target.number) if self._report.done(target.number) else None
+            return self._exit_status(fault)
 
     def _take_rows(self, cpus: Cpus) -> str:
         """Write rows until the run ends or is stopped; return what went wrong with list or output."""
@@ -194,7 +182,7 @@ class Follower:
 
         def count() -> None:
             with contextlib.suppress(SourceError):
-                total = self._targets.count()
+                total = self._count_lines()
                 if total is not None:
                     self._bar.set_total(total)
 
@@ -265,7 +253,7 @@ class Follower:
                 for note in self._waiting_notes(0.0):
                     self._bar.write(note)
 
-    def _exit_status(self, fault: str, to_go_on: Callable[[], Sequence[str]]) -> int:
+    def _exit_status(self, fault: str) -> int:
         if self._is_complete and not fault:
             return 0 if self._all_accepted else 1
         if fault:
@@ -273,9 +261,7 @@ class Follower:
             console.say(sys.stderr, say_in(self._lang, "kept", rows=self._report.rows_written))
         else:
             console.say(sys.stderr, say_in(self._lang, "interrupted", rows=self._report.rows_written))
-        for line in to_go_on():
-            console.say(sys.stderr, console.plain(line))
-        return 3 if fault else EXIT_INTERRUPTED
+        return EXIT_INCOMPLETE if fault else EXIT_INTERRUPTED
 
 
 class _NotWritten(Exception):  # noqa: N818

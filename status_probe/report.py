@@ -177,6 +177,10 @@ class Report:
         except ValueError as exc:
             raise ReportError(f'cannot go on with "{self._path}": {exc}, in the row that begins {line[:60]!r}') from exc
 
+    def earlier(self, target: Target) -> Result | None:
+        """Return the Result of *target* if it has a row and is not to be asked again; for one thread at a time."""
+        return self.result(target.number) if self.done(target.number) else None
+
     def told_results(self) -> Iterator[Result]:
         """Yield the Result of each target that is done, in input order; none where the columns do not tell of it."""
         if tells_outcomes(self._layout.columns):

@@ -59,17 +59,16 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
 class Run:
     """Asks *targets* and gives out a row for each, in batches as they complete.
 
-    *earlier* returns the row of a target that has one from an earlier run, None for one that is to be asked.
+    ``earlier`` may be set before the start: it returns the row of a target that has one from an earlier run, None for
+    one that is to be asked.
 
     Raises ValueError for an option that cannot be used, before anything is asked.
     """
 
-    def __init__(
-        self, targets: Iterable[Target], options: Options, earlier: Callable[[Target], Result | None] | None = None
-    ) -> None:
+    def __init__(self, targets: Iterable[Target], options: Options) -> None:
         self._options = options
         self._targets = targets
-        self._earlier = earlier
+        self.earlier: Callable[[Target], Result | None] | None = None
         self._probe, self._session = open_probe(options)
         self._repeats = Repeats() if options.dedupe else None
         self._queue: HostQueue[Task] = HostQueue(
@@ -190,7 +189,7 @@ class Run:
         """Yield what is to be asked, and what needs no asking as finished; on the feeder's thread."""
         hosts: dict[str, str] = {}  # one text for all tasks of a host: 100,000 may be held, and it is looked up faster
         for target in self._targets:
-            known = self._earlier(target) if self._earlier else None
+            known = self.earlier(target) if self.earlier else None
             try:
                 url = None if target.fault else self._probe.parse(target.url)
             except InvalidURL:

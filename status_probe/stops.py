@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
-__all__ = ["EXIT_INTERRUPTED", "Interrupted", "Stop", "give_up", "has_no_reader", "reader_watch"]
+__all__ = ["EXIT_INCOMPLETE", "EXIT_INTERRUPTED", "Interrupted", "Stop", "give_up", "has_no_reader", "reader_watch"]
 
-EXIT_INTERRUPTED = 130
+EXIT_INCOMPLETE, EXIT_INTERRUPTED = 3, 130
 STUCK_SECONDS = 0.8  # after a signal; an end is due within two seconds
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that there are: SIGBREAK is Windows'
 
