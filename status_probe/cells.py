@@ -123,8 +123,8 @@ def tells_outcomes(columns: Container[str]) -> bool:
 class Layout:
     """How a report is written: its columns, delimiter and encoding.  Immutable by custom.
 
-    *columns* are names of ours, ``source`` among them; *own* are the headings of the list's own columns, which
-    follow.  Of these, one that is taken already gets ``input_`` before it.
+    *columns* are names of ours, ``source`` among them; *own* are the headings of the list's own columns, which follow:
+    the list has given them names that are none of ours.
 
     Raises ValueError if *encoding* is unknown, or is none that text can be written in row by row.
     """
@@ -138,7 +138,7 @@ class Layout:
         encoding: str = "utf-8-sig",
     ) -> None:
         self.columns = tuple(columns)
-        self.headings = _headings(self.columns, own)
+        self.headings = (*self.columns, *own)
         self.delimiter = delimiter
         self.bom, self.encoding = _row_encoding(encoding)  # the mark, and what encodes a row without it
         self.eol = EOL.encode(self.encoding)
@@ -263,17 +263,6 @@ def _holds_formula(joined: str) -> bool:
 
 def _needs_quotes(text: str) -> bool:
     return "," in text or ";" in text or "\t" in text or '"' in text  # a tenth of the time of a pattern's search
-
-
-def _headings(columns: Iterable[str], own: Iterable[str]) -> tuple[str, ...]:
-    headings = list(columns)
-    taken = {*COLUMNS, "source"}  # also those not shown: a name means the same in every report
-    for name in own:
-        while name in taken:
-            name = f"input_{name}"
-        taken.add(name)
-        headings.append(name)
-    return tuple(headings)
 
 
 def _picker(columns: Sequence[str]) -> Callable[[tuple[object, ...]], tuple[object, ...]]:

@@ -30,7 +30,7 @@ HEADING_LIMIT = 65_536  # characters of one heading; beyond it a quotation mark 
 SAMPLE_RECORDS = 20  # looked at to find the column that holds URLs
 
 URL_HEADINGS = ("url", "link", "address", "website")  # in order of preference
-OUR_HEADINGS = frozenset({*COLUMNS, "source"})
+OUR_HEADINGS = frozenset({*COLUMNS, "source"})  # also those not shown: a name means the same in every report
 
 _ONE_COLUMN = "\x1f"  # a delimiter that no list has
 _FULL_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
