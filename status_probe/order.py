@@ -70,21 +70,27 @@ class RowIndex:
         self._passing = bytearray()  # 1 where the row only stays until there is another
         self.in_order = True  # whether each row came behind those before it
         self.replaced: set[int] = set()  # offsets of rows that others have come for, and that are in the file still
+        self._last = -1  # the greatest number that came
 
     def add(self, number: int, offset: int, size_bytes: int, *, passing: bool = False) -> None:
         """Note the row of target *number*, in the place of an earlier one; a *passing* one is to be asked again."""
-        if number < len(self._sizes):
+        if number > self._last:
+            self._last = number
+            self.reserve(number + 1)
+        else:
             self.in_order = False
             if self._sizes[number]:
                 self.replaced.add(self._offsets[number])
-        else:
-            missing = number + 1 - len(self._sizes)
-            self._offsets.frombytes(bytes(missing * self._offsets.itemsize))
-            self._sizes.frombytes(bytes(missing * self._sizes.itemsize))
-            self._passing += bytes(missing)
         self._offsets[number] = offset
         self._sizes[number] = size_bytes
         self._passing[number] = passing
+
+    def reserve(self, rows: int) -> None:
+        """Have room for so many rows: nothing is moved when they are noted, so another thread may ask of others."""
+        missing = max(0, rows - len(self._sizes))
+        self._offsets.frombytes(bytes(missing * self._offsets.itemsize))
+        self._sizes.frombytes(bytes(missing * self._sizes.itemsize))
+        self._passing += bytes(missing)
 
     def __contains__(self, number: int) -> bool:
         return number < len(self._sizes) and self._sizes[number] > 0

@@ -134,6 +134,7 @@ class Report:
         if not self._has_earlier:
             return
         listed = Listed(targets, self._layout)  # what is wrong with the list is not the report's to say
+        self._index.reserve(len(listed))
         try:
             with self._named().open("rb") as file:
                 file.seek(len(self._layout.heading()))

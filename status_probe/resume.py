@@ -55,6 +55,9 @@ class Listed:
     def _add_stretch(self, source: str, start: int) -> None:
         self._stretches.setdefault(source, []).append(range(start, len(self._rows)))
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     @property
     def sources(self) -> list[str]:
         """The names of the sources, as a report shows them."""
