@@ -25,15 +25,15 @@ class ResultQueue(Generic[Item]):
         self._items: SimpleQueue[Item | None] = SimpleQueue()  # None is the end
         self._is_awaited = False  # by the reader, who found nothing: only then is it worth a hand-over to wake him
         self._came = threading.Event()
-        self._room = threading.Event()
+        self._room = threading.Condition()  # notified when the reader has taken some, and when nobody is to wait
         self._closed = threading.Event()  # the end is among the items
         self._is_open = False
 
     def put(self, item: Item) -> None:
         """Append *item*, when there is room."""
-        while self._items.qsize() >= self._most and not self._is_open:
-            self._room.clear()
-            self._room.wait(1.0)
+        if not self._has_room():
+            with self._room:
+                self._room.wait_for(self._has_room)
         self._put(item)
 
     def end(self) -> None:
@@ -48,7 +48,7 @@ class ResultQueue(Generic[Item]):
     def let_in(self) -> None:
         """Let nobody wait for room any more."""
         self._is_open = True
-        self._room.set()
+        self._tell_of_room()
 
     def qsize(self) -> int:
         """Return how many wait."""
@@ -65,7 +65,14 @@ class ResultQueue(Generic[Item]):
         except Empty:
             pass
         finally:
-            self._room.set()
+            self._tell_of_room()
+
+    def _has_room(self) -> bool:
+        return self._is_open or self._items.qsize() < self._most
+
+    def _tell_of_room(self) -> None:
+        with self._room:
+            self._room.notify_all()
 
     def _put(self, item: Item | None) -> None:
         self._items.put(item)
