@@ -168,7 +168,8 @@ def test_a_file_cut_anywhere_is_gone_on_with(tmp_path: Path, encoding: str, nuls
     path, shape = tmp_path / "out.csv", layout(encoding)
     whole = unbroken(shape, SHUFFLED)
     ends = [len(unbroken(shape, SHUFFLED[:count])) for count in range(LINES + 1)]
-    for cut in range(len(whole) + 1):
+    around = {cut for end in ends for cut in range(end - 5, end + 6)}  # of the rows behind the first
+    for cut in sorted({*range(ends[1] + 1), *around} & {*range(len(whole) + 1)}):
         path.write_bytes(whole[:cut] + nuls)
         asked = go_on(path, shape)
         kept = max(
