@@ -205,6 +205,8 @@ class Transport:
 
     def _open(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
         """Open a connection; where this machine is at its limits, once more without the idle ones."""
+        if url.scheme == "https":
+            self.opener.load_context(url.host)  # once a run, and its time is none of the host's
         until = min(time.monotonic() + limits.connect, limits.deadline)
         try:
             return self.opener.open(url, proxy, limits, until)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import time
 import warnings
 from contextlib import suppress
 
 import pytest
 
-from status_probe import probe_urls, tls
+from status_probe import probe_urls, run, tls
 from status_probe.options import Options
 from status_probe.records import Outcome
 from status_probe.run import open_probe
@@ -114,6 +115,18 @@ def test_an_end_in_the_handshake_is_passing(end):
     with Server(answer(204), tls=server_context(), on_connect=lambda number: [] if number else [end]) as server:
         [row] = probe_urls([server.url()], ca_bundle=trusted(), proxy="", environ={}, retry_wait=0.05)
     assert (row.status, row.attempts) == (204, 2)
+
+
+def test_a_slow_load_of_authorities_is_no_fault_of_the_hosts(monkeypatch):
+    """The first host is not called silent where this machine takes longer to read its authorities than to connect."""
+
+    def slow(*files, **options):
+        time.sleep(0.5)
+        return tls.open_context(*files, **options)
+
+    monkeypatch.setattr(run, "open_context", slow)
+    with Server(answer(200), tls=server_context()) as server:
+        assert ask_one(server.url(), ca_bundle=None, insecure=True, connect_timeout=0.4).status == 200
 
 
 @pytest.mark.parametrize("ciphers", ["ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256", "AES128-SHA"])
