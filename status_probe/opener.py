@@ -124,14 +124,11 @@ class Opener:
 
     def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:
         """Return a connection over *sock*, under TLS where that is wanted."""
+        limits.phase.ip = ip
         if url.scheme == "https":
             with self._count_lock:
                 self.handshakes += 1
-            try:
-                sock = start_tls(sock, url.host, self.load_context(url.host), limits, until, self._watchdog)
-            except Exception as error:
-                error.ip = ip  # type: ignore[attr-defined]  # for the row, as in _ask_on
-                raise
+            sock = start_tls(sock, url.host, self.load_context(url.host), limits, until, self._watchdog)
         return Connection(sock, ip, self._watchdog)
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:

@@ -83,7 +83,7 @@ class Probe:
             following: Chain | None = Chain(self._method, url or self.parse(target.url))
             told = None
             while following:
-                chain = following
+                chain, phase.ip = following, ""
                 while not self._has_ended(chain, watch):
                     yield from watch.turn(chain.url)
                 following = self._other_way(chain, target.url, watch)
@@ -126,7 +126,7 @@ class Probe:
             return False
         except Exception as error:
             chain.failure = classify(error)
-            chain.ip = getattr(error, "ip", "") or chain.ip
+            chain.ip = watch.limits.phase.ip
             chain.elapsed = watch.spent
             return True
         if location is None:

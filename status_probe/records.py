@@ -121,10 +121,11 @@ class Attempt(NamedTuple):
 class Phase:
     """What an attempt is doing at this moment: written by the thread that asks, read by others."""
 
-    __slots__ = ("name",)
+    __slots__ = ("ip", "name")
 
     def __init__(self) -> None:
         self.name = "beginning"
+        self.ip = ""  # connected to last
 
 
 # An attempt under way: before each request but its first it yields the host to be asked, name and port.  It is to be

@@ -166,12 +166,12 @@ class Transport:
     def _ask_on(
         self, connection: Connection, request: bytes, method: str, origin: tuple[Any, ...], limits: Limits
     ) -> Answer:
+        limits.phase.ip = connection.ip
         try:
             connection_fault = _send(connection, request, limits)
             reader, head = read_head(connection, limits, connection_fault)
-        except BaseException as error:
+        except BaseException:
             connection.close()
-            error.ip = connection.ip  # type: ignore[attr-defined]  # for the row: what was connected to
             raise
         return Answer(head, connection, reader.rest, origin, method, head.body_length(method))
 
