@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         retry_wait: float
         max_retry_wait: float
         lang: str
-        environ: Mapping[str, str]
 
 
 __all__ = ["probe_urls"]

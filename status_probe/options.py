@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 
@@ -27,7 +27,7 @@ _CHOICES = {
 _FILE = (str, os.PathLike, NoneType)
 _TYPES: dict[str, tuple[type, ...]] = {
     "user_agent": (str,), "proxy": (str, NoneType), "hosts": (*_FILE, Mapping), "ca_bundle": _FILE,
-    "client_cert": _FILE, "client_key": _FILE, "environ": (Mapping,),
+    "client_cert": _FILE, "client_key": _FILE,
 }  # fmt: skip
 _SINGLE = frozenset({"authorization", "content-type", "host", "proxy-authorization", "referer"})  # fields of one value
 _MOST = 10_000_000  # seconds, for one: above it no lock can wait
@@ -67,7 +67,6 @@ class Options:
     retry_wait: float = 1.0
     max_retry_wait: float = 60.0
     lang: str = "en"
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the option, for a value that it cannot have."""
@@ -146,7 +145,7 @@ class Options:
         if self.proxy is None:
             rules = ProxyRules.from_environment()
         else:
-            bypass = self.environ.get("no_proxy") or self.environ.get("NO_PROXY") or ""
+            bypass = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
             rules = ProxyRules({"all": parse_proxy(self.proxy)} if self.proxy else {}, bypass)
         if any(proxy.is_socks for proxy in rules) and not has_socks():
             raise ValueError('a SOCKS proxy needs PySocks: pip install "requests[socks]"')
@@ -161,7 +160,7 @@ class Options:
         """
         if self.ca_bundle or self.insecure:
             return self.ca_bundle
-        return bundle_from_environment(self.environ)
+        return bundle_from_environment()
 
     def hosts_table(self) -> Mapping[str, Sequence[str]]:
         """Return addresses by name.

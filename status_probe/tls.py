@@ -5,6 +5,7 @@ A context is loaded once: requests has certifi's bundle parsed for each connecti
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,13 +83,13 @@ _HANDSHAKE_FAULTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def bundle_from_environment(environ: Mapping[str, str]) -> str | None:
+def bundle_from_environment() -> str | None:
     """Return the CA bundle that the environment names, or None.
 
     Raises ValueError that names the variable if it names a missing file.
     """
     for variable in BUNDLE_VARIABLES:
-        value = environ.get(variable)
+        value = os.environ.get(variable)
         if value:
             if not Path(value).exists():
                 raise ValueError(f"{variable} names '{value}', which does not exist")

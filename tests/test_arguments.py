@@ -125,7 +125,7 @@ def test_behind_two_dashes_all_are_sources() -> None:
 def test_what_was_not_given_is_left_to_the_library() -> None:
     """Defaults are written once: an option of the library is missing where it was not typed."""
     handed_on = {name for _, name, _ in GIVEN} - set(vars(parse_arguments([])))
-    assert handed_on == set(Options.__dataclass_fields__) - {"environ"}
+    assert handed_on == set(Options.__dataclass_fields__)
 
 
 def test_help_tells_the_defaults_there_are() -> None:

@@ -11,8 +11,8 @@ from status_probe.options import USER_AGENT, Options
 from tests.command import run_command
 from tests.server import Request, Script, Server, answer, closed_port
 
-DIRECT = Options(proxy="", environ={})
-CHINESE = Options(lang="zh", proxy="", environ={})
+DIRECT = Options(proxy="")
+CHINESE = Options(lang="zh", proxy="")
 
 
 def text(*items: str, options: Options = DIRECT, width: int = 79) -> str:

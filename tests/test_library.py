@@ -20,7 +20,7 @@ from status_probe.options import Options
 from status_probe.turns import Turns
 from tests.server import Server, answer, closed_port, hang
 
-DIRECT: dict[str, Any] = {"proxy": "", "environ": {}}
+DIRECT: dict[str, Any] = {"proxy": ""}
 
 
 def test_each_url_gets_a_result() -> None:

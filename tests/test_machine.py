@@ -59,7 +59,7 @@ def test_out_of_files_is_our_own_fault():
         from status_probe.records import Target
         from status_probe.run import open_probe
 
-        probe, session = open_probe(Options(environ={}, proxy="", hosts=hosts, connect_timeout=2.0))
+        probe, session = open_probe(Options(proxy="", hosts=hosts, connect_timeout=2.0))
         with session:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             try:

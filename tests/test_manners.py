@@ -15,7 +15,7 @@ JITTER = 0.03  # seconds between a start and the arrival of its request
 
 def run(urls: Iterable[str], **options: Any) -> list[Result]:
     """Return the rows of a run over *urls*, in the order of the list."""
-    return sorted(probe_urls(urls, environ={}, proxy="", **options))
+    return sorted(probe_urls(urls, proxy="", **options))
 
 
 def gaps(requests: Iterable[Request]) -> list[float]:

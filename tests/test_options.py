@@ -21,7 +21,7 @@ def test_a_bad_value_names_its_option(name, value):
         Options(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["user_agent", "proxy", "hosts", "ca_bundle", "client_cert", "client_key", "environ"])
+@pytest.mark.parametrize("name", ["user_agent", "proxy", "hosts", "ca_bundle", "client_cert", "client_key"])
 def test_a_value_of_another_type_names_its_option(name):
     """It is a ValueError, and never shows the value, which may be secret."""
     with pytest.raises(ValueError, match=f"{name}: a bytes, expected one of ") as caught:
@@ -47,7 +47,7 @@ def test_headers_of_one_name_are_joined():
 def test_public_only_and_a_proxy_exclude_each_other():
     """A proxy connects in our place, so the promise could not be kept."""
     with pytest.raises(ValueError, match="--public-only"):
-        Options(public_only=True, proxy="http://127.0.0.1:1", environ={}).proxy_rules()
+        Options(public_only=True, proxy="http://127.0.0.1:1").proxy_rules()
 
 
 def test_a_hosts_file_that_cannot_be_read_is_told(tmp_path):

@@ -21,7 +21,7 @@ from tests.network import Network
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a test drop what asks to connect")
 
 LIMIT = 15.0  # seconds; a run that takes longer hangs
-SHORT = {"connect_timeout": 0.2, "read_timeout": 1.0, "retry_wait": 0.1, "workers": 16, "proxy": "", "environ": {}}
+SHORT = {"connect_timeout": 0.2, "read_timeout": 1.0, "retry_wait": 0.1, "workers": 16, "proxy": ""}
 
 
 def rows_of(urls: list[str], look: Callable[[Run], object] = lambda _: None, **options: Any) -> list[Result]:

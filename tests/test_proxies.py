@@ -322,8 +322,8 @@ def registry_of(values):
 def test_no_proxy_holds_for_the_option_too(monkeypatch):
     """NO_PROXY of the environment is honoured for --proxy as for the variables."""
     with Server(answer(200)) as server:
-        options = {"proxy": "http://127.0.0.1:1", "environ": {"NO_PROXY": "127.0.0.1"}}
-        assert ask_one(server.url(), **options).status == 200
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert ask_one(server.url(), proxy="http://127.0.0.1:1").status == 200
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_socks_without_its_extra_is_told_at_once(monkeypatch):
     """Without PySocks the message says what to install."""
     monkeypatch.setitem(sys.modules, "socks", None)
     with pytest.raises(ValueError, match=r"requests\[socks\]"):
-        open_probe(Options(proxy="socks5://127.0.0.1", environ={}))
+        open_probe(Options(proxy="socks5://127.0.0.1"))
 
 
 def test_the_ways_to_a_host_are_those_of_its_port():

@@ -19,7 +19,7 @@ from tests.server import Server, answer, hang, server_context
 
 def run_over(*urls: str, **options: object) -> Run:
     targets = [Target(number, number + 1, url) for number, url in enumerate(urls)]
-    return Run(targets, Options(environ={}, proxy="", **options))  # type: ignore[arg-type]
+    return Run(targets, Options(proxy="", **options))  # type: ignore[arg-type]
 
 
 def test_handshakes_are_counted() -> None:

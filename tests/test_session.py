@@ -15,7 +15,7 @@ from tests.server import Server, answer, closed_port, redirect
 
 @pytest.fixture
 def session():
-    _, session = open_probe(Options(environ={}, proxy=""))
+    _, session = open_probe(Options(proxy=""))
     with session:
         yield session
 

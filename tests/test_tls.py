@@ -113,7 +113,7 @@ def test_an_end_in_the_handshake_is_told(end):
 def test_an_end_in_the_handshake_is_passing(end):
     """It is what a load balancer does while its servers begin anew: a later attempt finds them."""
     with Server(answer(204), tls=server_context(), on_connect=lambda number: [] if number else [end]) as server:
-        [row] = probe_urls([server.url()], ca_bundle=trusted(), proxy="", environ={}, retry_wait=0.05)
+        [row] = probe_urls([server.url()], ca_bundle=trusted(), proxy="", retry_wait=0.05)
     assert (row.status, row.attempts) == (204, 2)
 
 
@@ -205,30 +205,31 @@ def test_one_context_is_loaded_for_all(monkeypatch):
 
 
 @pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
-def test_the_environment_names_the_bundle(variable):
+def test_the_environment_names_the_bundle(variable, monkeypatch):
     """Each of three variables makes the tests' authority known; without one it is unknown."""
     with Server(answer(200), tls=server_context()) as server:
-        known = ask_one(server.url(), ca_bundle=None, environ={variable: trusted()})
         unknown = ask_one(server.url(), ca_bundle=None)
+        monkeypatch.setenv(variable, trusted())
+        known = ask_one(server.url(), ca_bundle=None)
     assert known.status == 200
     assert unknown.outcome is Outcome.TLS_ERROR
 
 
 @pytest.mark.parametrize("variable", tls.BUNDLE_VARIABLES)
-def test_a_variable_that_names_no_file_is_told_at_once(variable):
+def test_a_variable_that_names_no_file_is_told_at_once(variable, monkeypatch):
     """A missing bundle is a ValueError that names the variable, unless --insecure or --ca-bundle decide."""
-    missing = {variable: "/nonexistent.pem"}
+    monkeypatch.setenv(variable, "/nonexistent.pem")
     with pytest.raises(ValueError, match=variable):
-        open_probe(Options(environ=missing))
+        open_probe(Options())
     for options in ({"insecure": True}, {"ca_bundle": trusted()}):
-        open_probe(Options(environ=missing, **options))[1].close()
+        open_probe(Options(**options))[1].close()
 
 
 @pytest.mark.parametrize("options", [{"ca_bundle": __file__}, {"ca_bundle": "/nonexistent"}, {"client_cert": __file__}])
 def test_a_file_that_is_no_certificate_is_told_at_once(options):
     """A bundle or a certificate that cannot be used is a ValueError before anything is asked."""
     with pytest.raises(ValueError, match="cannot use the"):
-        open_probe(Options(environ={}, **options))
+        open_probe(Options(**options))
 
 
 def test_the_name_asked_for_is_the_listed_one():

@@ -123,7 +123,7 @@ def test_a_list_on_a_dead_host_ends_soon():
     """Two hundred URLs on a deaf host, two attempts each, end in a few connect timeouts with plain words."""
     with deaf_address() as (host, port), within(4.0):
         urls = [f"http://{host}:{port}/{number}" for number in range(200)]
-        rows = list(probe_urls(urls, connect_timeout=0.4, retry_wait=0.1, proxy="", environ={}))
+        rows = list(probe_urls(urls, connect_timeout=0.4, retry_wait=0.1, proxy=""))
     assert {row.outcome for row in rows} == {Outcome.CONNECT_TIMEOUT}
     assert len(rows) == 200
     assert sum("did not answer 3 attempts in a row, the last 0 s ago" in row.error for row in rows) > 150
@@ -174,7 +174,7 @@ def test_a_host_that_lived_is_waited_for(absence, retry_wait):
     with contextlib.ExitStack() as stack:
         with Server(answer(204)) as server:
             port = server.port
-            rows = stack.enter_context(contextlib.closing(probe_urls(urls(), **times, proxy="", environ={})))
+            rows = stack.enter_context(contextlib.closing(probe_urls(urls(), **times, proxy="")))
             assert next(rows).status == 204
         with absence("127.0.0.1", port):
             is_away.set()
@@ -186,5 +186,5 @@ def test_a_host_that_lived_is_waited_for(absence, retry_wait):
 def test_a_port_that_never_answered_is_not_waited_for():
     """A refusal by a host that was never connected to is final at once."""
     with closed_port() as (host, port), within(0.4):
-        [row] = probe_urls([f"http://{host}:{port}/"], retry_wait=0.5, proxy="", environ={})
+        [row] = probe_urls([f"http://{host}:{port}/"], retry_wait=0.5, proxy="")
     assert (row.outcome, row.attempts) == (Outcome.CONNECT_REFUSED, 1)
