@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import wire
-from .connection import Connection
-from .pool import Shape
+from .connection import Connection, Shape
 from .wire import Head
 
 __all__ = ["Answer"]

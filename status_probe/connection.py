@@ -1,4 +1,4 @@
-"""One connection: what is sent and received over it, and its TLS, within a deadline.
+"""One connection: what is sent and received over it, within a deadline, and what may go wrong with it.
 
 Every wait is for at most what is left of its limit: a socket's own timeout begins anew with each byte, so a server
 that drips bytes holds a plain client for as long as it likes.
@@ -12,20 +12,20 @@ import ssl
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import requests
 
 from .records import Phase
-from .tls import causes, match_host
 from .watchdog import TLSSocket, Watchdog
 from .wire import Head, HeadReader
 
 __all__ = [
     "CONNECTING", "LOOK_UP", "SYSTEM_WAITS", "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost",
-    "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed", "ReadTimedOut", "TLSFailed", "is_exhaustion", "read_head",
-    "start_tls", "timeval",
+    "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed", "ReadTimedOut", "Shape", "TLSFailed", "causes",
+    "is_exhaustion", "read_head", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -38,7 +38,6 @@ TICK_SECONDS = max(0.001, time.get_clock_info("monotonic").resolution)  # 1/64 o
 
 LOOK_UP = "looking up the name"
 CONNECTING = "connecting"
-HANDSHAKE = "in the TLS handshake"
 SENDING = "sending the request"
 WAITING = "waiting for the answer"
 HEADERS = "reading the headers of the answer"
@@ -123,6 +122,9 @@ class Limits(NamedTuple):
         return ConnectTimedOut(f"no connection within {self.connect:g} s: time ran out while {phase}")
 
 
+Shape = tuple[str, int, bool]  # of an answer: method, status, whether a body follows
+
+
 class Connection:
     """A socket that is connected, and what its next use needs to know."""
 
@@ -137,7 +139,7 @@ class Connection:
         self.waited = 0.0  # seconds it was watched before this use
         self.idle_since = 0.0
         self.is_rested = True  # long enough since its last answer for anything that trails behind it to be seen
-        self.shape: tuple[str, int, bool] | None = None  # of its last answer: see pool.Shape
+        self.shape: Shape | None = None  # of its last answer
         self._timeout: float | None = -1.0  # as set on the socket
         self._received = 0  # bytes in all, while it blocks
         self._watched: Any = getattr(sock, "socket", sock)  # what TLS within TLS stands on, or itself
@@ -288,54 +290,6 @@ def timeval(seconds: float) -> bytes:
     return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
 
 
-def start_tls(
-    sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float, watchdog: Watchdog | None = None
-) -> Any:
-    """Return *sock* after a TLS handshake for *host* that ended before *until*; it is closed where that failed.
-
-    With a *watchdog*, which goes on watching it until the deadline, it blocks.
-
-    Raises TLSFailed, ConnectionLost, ConnectTimedOut or DeadlineExceeded.
-    """
-    limits.phase.name = HANDSHAKE
-    name = host.partition("%")[0].removesuffix(".")
-    timeout = None if watchdog else max(0.001, until - time.monotonic())
-    try:
-        if sock.gettimeout() != timeout:
-            sock.settimeout(timeout)
-        is_within_tls = isinstance(sock, ssl.SSLSocket)
-        if not is_within_tls:
-            wrapped: Any = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-            sock = wrapped  # it owns the file descriptor now
-        if watchdog:
-            watchdog.watch(sock, until)
-        if is_within_tls:
-            wrapped = _tls_in_tls(sock, name, context)
-        else:
-            wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
-        if watchdog and not watchdog.watch(sock, limits.deadline):
-            raise TimeoutError  # it came to its end, and this thread to its turn, too late
-        if context.verify_mode and not context.check_hostname:
-            match_host(wrapped.getpeercert(), name)
-    except (OSError, ValueError) as error:
-        if watchdog:
-            watchdog.release(sock)
-        sock.close()
-        if isinstance(error, TimeoutError) or getattr(sock, "is_late", False):
-            raise limits.connect_timed_out(HANDSHAKE) from None
-        if isinstance(error, ssl.SSLError | ValueError):
-            raise TLSFailed("the TLS handshake failed") from error
-        raise ConnectionLost("the server reset the connection during the TLS handshake") from error
-    return wrapped
-
-
-def _tls_in_tls(sock: ssl.SSLSocket, name: str, context: ssl.SSLContext) -> Any:
-    """For https through an https proxy, which the ssl module cannot do on a socket."""
-    from urllib3.util.ssltransport import SSLTransport
-
-    return SSLTransport(sock, context, server_hostname=name)
-
-
 def read_head(
     connection: Connection, limits: Limits, fault: ConnectionLost | None = None
 ) -> tuple[HeadReader, Head]:
@@ -375,3 +329,10 @@ def is_exhaustion(error: BaseException) -> bool:
         isinstance(part, OSError) and part.errno in _EXHAUSTION and not isinstance(part, requests.RequestException)
         for part in causes(error)
     )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error* and what it came from, step by step."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

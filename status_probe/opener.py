@@ -23,13 +23,12 @@ from .connection import (
     NotTried,
     TLSFailed,
     is_exhaustion,
-    start_tls,
 )
 from .dial import connect
 from .names import NameFailure, Resolver
 from .proxies import Proxy
 from .records import Phase
-from .tls import is_matched_by_us
+from .tls import is_matched_by_us, start_tls
 from .tunnels import connect_through
 from .unreachable import ATTEMPTS, Unreachable
 from .urls import Url

@@ -20,11 +20,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from .connection import Connection
+from .connection import Connection, Shape
 
-__all__ = ["Pool", "Shape"]
-
-Shape = tuple[str, int, bool]  # method, status, whether a body follows
+__all__ = ["Pool"]
 
 QUIET_SECONDS = 0.1  # stray bytes were seen 30 to 50 ms behind an answer
 IDLE_SECONDS = 20.0  # what is idle for longer may have been forgotten on the way, without a word

@@ -1,4 +1,4 @@
-"""The one TLS context of a run, and why a handshake failed.
+"""The one TLS context of a run, handshakes with it, and why one failed.
 
 A context is loaded once: requests has certifi's bundle parsed for each connection, 22 to 31 ms each.
 """
@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .watchdog import TLSSocket
+from .connection import ConnectionLost, Limits, TLSFailed, causes
+from .watchdog import TLSSocket, Watchdog
 
 __all__ = [
-    "BUNDLE_VARIABLES", "bundle_from_environment", "causes", "explain_tls", "is_matched_by_us", "match_host",
-    "open_context",
+    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "open_context", "start_tls",
 ]  # fmt: skip
 
+HANDSHAKE = "in the TLS handshake"
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 # OpenSSL 3 refuses servers without secure renegotiation (RFC 5746); browsers do not.  The constant is 3.12's.
@@ -162,12 +164,53 @@ def _file_fault(error: OSError) -> str:
 def is_matched_by_us(host: str) -> bool:
     """Whether OpenSSL does not match *host* as browsers do: for it ``*.a.test`` covers no ``foo_bar.a.test``.
 
-    Its context has ``check_hostname`` off then, and `match_host` is to follow.  Seen: openssl/openssl#12566.
+    Its context has ``check_hostname`` off then, and `_match_host` is to follow.  Seen: openssl/openssl#12566.
     """
     return "_" in host.partition(".")[0]
 
 
-def match_host(certificate: Any, host: str) -> None:
+def start_tls(
+    sock: Any, host: str, context: ssl.SSLContext, limits: Limits, until: float, watchdog: Watchdog | None = None
+) -> Any:
+    """Return *sock* after a TLS handshake for *host* that ended before *until*; it is closed where that failed.
+
+    With a *watchdog*, which goes on watching it until the deadline, it blocks.
+
+    Raises TLSFailed, ConnectionLost, ConnectTimedOut or DeadlineExceeded.
+    """
+    limits.phase.name = HANDSHAKE
+    name = host.partition("%")[0].removesuffix(".")
+    timeout = None if watchdog else max(0.001, until - time.monotonic())
+    try:
+        if sock.gettimeout() != timeout:
+            sock.settimeout(timeout)
+        is_within_tls = isinstance(sock, ssl.SSLSocket)
+        if not is_within_tls:
+            wrapped: Any = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+            sock = wrapped  # it owns the file descriptor now
+        if watchdog:
+            watchdog.watch(sock, until)
+        if is_within_tls:
+            wrapped = _tls_in_tls(sock, name, context)
+        else:
+            wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
+        if watchdog and not watchdog.watch(sock, limits.deadline):
+            raise TimeoutError  # it came to its end, and this thread to its turn, too late
+        if context.verify_mode and not context.check_hostname:
+            _match_host(wrapped.getpeercert(), name)
+    except (OSError, ValueError) as error:
+        if watchdog:
+            watchdog.release(sock)
+        sock.close()
+        if isinstance(error, TimeoutError) or getattr(sock, "is_late", False):
+            raise limits.connect_timed_out(HANDSHAKE) from None
+        if isinstance(error, ssl.SSLError | ValueError):
+            raise TLSFailed("the TLS handshake failed") from error
+        raise ConnectionLost("the server reset the connection during the TLS handshake") from error
+    return wrapped
+
+
+def _match_host(certificate: Any, host: str) -> None:
     """Raise what the handshake would raise, unless *certificate*, a verified one, is for *host*."""
     from urllib3.util.ssl_match_hostname import CertificateError, match_hostname
 
@@ -177,6 +220,13 @@ def match_host(certificate: Any, host: str) -> None:
         error = ssl.SSLCertVerificationError(str(exc))
         error.verify_code = _WRONG_HOST
         raise error from None
+
+
+def _tls_in_tls(sock: ssl.SSLSocket, name: str, context: ssl.SSLContext) -> Any:
+    """For https through an https proxy, which the ssl module cannot do on a socket."""
+    from urllib3.util.ssltransport import SSLTransport
+
+    return SSLTransport(sock, context, server_hostname=name)
 
 
 def explain_tls(error: BaseException) -> tuple[str, str]:
@@ -193,10 +243,3 @@ def explain_tls(error: BaseException) -> tuple[str, str]:
         if isinstance(part, ssl.SSLError):
             return _HANDSHAKE_FAULTS.get(part.reason or "", _FAILED)
     return _FAILED
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error* and what it came from, step by step."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

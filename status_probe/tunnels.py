@@ -23,11 +23,11 @@ from .connection import (
     TLSFailed,
     is_exhaustion,
     read_head,
-    start_tls,
 )
 from .dial import connect
 from .names import NameFailure
 from .proxies import Proxy
+from .tls import start_tls
 from .urls import Url, show_host
 from .watchdog import Watchdog
 from .wire import ProtocolError

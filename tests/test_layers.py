@@ -14,9 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "status_probe"
 # A room imports only from floors below its own.  A folder is one room.
 FLOORS = (
     "records codes console cpus hostnames machine messages netwatch order pace resultqueue stops warned watchdog wire",
-    "tls",
     "addresses arguments cells connection outfile tally turns unreachable urls",
-    "again cookies dial hostqueue names pool progress proxies repeats resume sources summary",
+    "again cookies dial hostqueue names pool progress proxies repeats resume sources summary tls",
     "answer failures outage report tunnels",
     "chain opener workers",
     "transport",

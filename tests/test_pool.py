@@ -8,8 +8,8 @@ import time
 import pytest
 
 from status_probe import pool as pool_module
-from status_probe.connection import Connection
-from status_probe.pool import QUIET_SECONDS, Pool, Shape
+from status_probe.connection import Connection, Shape
+from status_probe.pool import QUIET_SECONDS, Pool
 
 OK: Shape = ("GET", 200, True)
 OTHER: Shape = ("GET", 404, True)
