@@ -19,7 +19,7 @@ __all__ = ["Outage"]
 
 # What an outcome without a status says of our network; those not named here came from somewhere.
 _SIGNS = {
-    Outcome.DNS_ERROR: Sign.UNCLEAR,  # "no such name" may be remembered, and macOS says so of all without a network
+    Outcome.DNS_ERROR: Sign.UNCLEAR,  # "no such name" may be remembered from before
     Outcome.CONNECT_TIMEOUT: Sign.UNREACHED,
     Outcome.CONNECT_ERROR: Sign.UNREACHED,
     Outcome.READ_TIMEOUT: Sign.UNCLEAR,

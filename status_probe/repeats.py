@@ -131,7 +131,7 @@ class Repeats:
         if offset is None or self._file is None:
             return None
         self._at_end = False
-        with contextlib.suppress(OSError, EOFError, ValueError):
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
             self._file.seek(offset)
             size_bytes = int.from_bytes(self._file.read(4), "little")
             known, *values = marshal.loads(self._file.read(size_bytes))  # noqa: S302  # our own file, without a name
