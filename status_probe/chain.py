@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .addresses import is_literal
-from .connection import Limits
 from .failures import Failure
+from .limits import Limits
 from .records import Hop, Outcome, Phase, outcome_of
 from .urls import Url
 from .wire import Head

@@ -1,4 +1,4 @@
-"""One connection: what is sent and received over it, within a deadline, and what may go wrong with it.
+"""One connection: what is sent and received over it, within its limits.
 
 Every wait is for at most what is left of its limit: a socket's own timeout begins anew with each byte, so a server
 that drips bytes holds a plain client for as long as it likes.
@@ -6,121 +6,31 @@ that drips bytes holds a plain client for as long as it likes.
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
-import struct
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 
-from .records import Phase
+from .limits import (
+    HEADERS,
+    SENDING,
+    SYSTEM_WAITS,
+    WAITING,
+    ConnectionLost,
+    Limits,
+    ReadTimedOut,
+    timeval,
+)
 from .watchdog import TLSSocket, Watchdog
 from .wire import Head, HeadReader
 
-__all__ = [
-    "CONNECTING", "LOOK_UP", "SYSTEM_WAITS", "ConnectFailed", "ConnectTimedOut", "Connection", "ConnectionLost",
-    "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed", "ReadTimedOut", "Shape", "TLSFailed", "causes",
-    "is_exhaustion", "read_head", "timeval",
-]  # fmt: skip
+__all__ = ["Connection", "Shape", "read_head"]
 
-# Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
-# interpreter's lock to another thread.  Under TLS it has no effect, as the ssl module waits again: a watchdog ends the
-# waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.  And on 32 bits
-# the system may want a timeval of 64 (glibc 2.34, musl 1.2), which Python does not tell.
-SYSTEM_WAITS = sys.platform in ("linux", "darwin") and sys.maxsize > 2**32
 RECEIVE_BYTES = 16 * 1024  # a TLS record
-TICK_SECONDS = max(0.001, time.get_clock_info("monotonic").resolution)  # 1/64 on Windows before Python 3.13
-
-LOOK_UP = "looking up the name"
-CONNECTING = "connecting"
-SENDING = "sending the request"
-WAITING = "waiting for the answer"
-HEADERS = "reading the headers of the answer"
-
-
-# This machine's own limits: out of files, of ports, of buffers, of memory; the last three are Windows' names for them.
-_EXHAUSTION = frozenset({
-    errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, 10024, 10048, 10055,
-}) - {10049}  # fmt: skip  # Windows' EADDRNOTAVAIL: not for want of ports, but for an address like 0.0.0.0
-
-
-class ConnectFailed(requests.ConnectionError):
-    """No address of the host could be connected to; the cause is the OSError of the last one."""
-
-    host_lived = False  # whether it could be connected to before
-
-
-class ConnectTimedOut(requests.ConnectTimeout):
-    """The connect timeout ran out; the message says in which phase."""
-
-
-class NotTried(ConnectTimedOut):
-    """The host was left alone, since it did not answer the last attempts.
-
-    It may be tried again in *again_in* seconds, if that is worth the wait, else 0.
-    """
-
-    def __init__(self, message: str, again_in: float) -> None:
-        super().__init__(message)
-        self.again_in = again_in
-
-
-class TLSFailed(requests.exceptions.SSLError):
-    """The TLS handshake failed; the cause is the ssl.SSLError."""
-
-
-class ProxyFailed(requests.exceptions.ProxyError):
-    """The proxy could not be reached, or would not serve.
-
-    *cause* tells apart: "unreachable", "unanswered" for a tunnel asked for in vain, "refused" for one; or nothing.
-    """
-
-    def __init__(self, message: str, cause: str = "") -> None:
-        super().__init__(message)
-        self.cause = cause
-
-
-class ConnectionLost(requests.ConnectionError):
-    """The server ended the connection before an answer."""
-
-
-class ReadTimedOut(requests.ReadTimeout):
-    """The server was silent for as long as the read timeout."""
-
-
-class DeadlineExceeded(requests.Timeout):
-    """The time for the whole attempt ran out; the message says in which phase."""
-
-
-class Limits(NamedTuple):
-    """How long an attempt may take."""
-
-    connect: float  # seconds for name, connection and TLS together
-    read: float  # seconds of silence
-    total: float  # seconds, for messages; what counts is:
-    deadline: float  # on the monotonic clock
-    phase: Phase  # kept up to date for whoever wants to know
-
-    @property
-    def are_over(self) -> bool:
-        """Whether the deadline has passed, or is about to: by the clock a wait may end a moment before it."""
-        return time.monotonic() >= self.deadline - TICK_SECONDS
-
-    def exceeded(self, phase: str) -> DeadlineExceeded:
-        """Return the exception for a deadline that passed in *phase*."""
-        return DeadlineExceeded(f"the time of {self.total:g} s ran out while {phase}")
-
-    def connect_timed_out(self, phase: str) -> requests.Timeout:
-        """Return the exception for a connect budget that ran out in *phase*: the deadline's, if that came first."""
-        if self.are_over:
-            return self.exceeded(phase)
-        return ConnectTimedOut(f"no connection within {self.connect:g} s: time ran out while {phase}")
-
 
 Shape = tuple[str, int, bool]  # of an answer: method, status, whether a body follows
 
@@ -285,11 +195,6 @@ def _lost_in_sending() -> ConnectionLost:
     return ConnectionLost("the server closed the connection before an answer")
 
 
-def timeval(seconds: float) -> bytes:
-    """Return the C structure of a duration; never nought, which means for ever."""
-    return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
-
-
 def read_head(
     connection: Connection, limits: Limits, fault: ConnectionLost | None = None
 ) -> tuple[HeadReader, Head]:
@@ -318,21 +223,3 @@ def read_head(
         if reader.began:
             seen = reader.status_seen
             phase = f"{HEADERS}, which began with status {seen}" if seen else HEADERS
-
-
-def is_exhaustion(error: BaseException) -> bool:
-    """Whether an error comes from this machine's own limits, wherever in its chain that is said.
-
-    Out of files was seen as a failed look-up and inside an ssl.SSLError.
-    """
-    return any(
-        isinstance(part, OSError) and part.errno in _EXHAUSTION and not isinstance(part, requests.RequestException)
-        for part in causes(error)
-    )
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error* and what it came from, step by step."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

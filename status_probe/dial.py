@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .addresses import Address
-from .connection import CONNECTING, SYSTEM_WAITS, ConnectFailed, ConnectTimedOut, Limits, timeval
+from .limits import CONNECTING, SYSTEM_WAITS, ConnectFailed, ConnectTimedOut, Limits, timeval
 
 __all__ = ["connect"]
 

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from .addresses import BlockedAddress
-from .connection import (
+from .limits import (
     ConnectFailed,
     ConnectionLost,
     ConnectTimedOut,

@@ -11,11 +11,12 @@ from typing import Any
 import requests
 
 from .addresses import Address
-from .connection import (
+from .connection import Connection
+from .dial import connect
+from .limits import (
     LOOK_UP,
     SYSTEM_WAITS,
     ConnectFailed,
-    Connection,
     ConnectionLost,
     ConnectTimedOut,
     DeadlineExceeded,
@@ -24,7 +25,6 @@ from .connection import (
     TLSFailed,
     is_exhaustion,
 )
-from .dial import connect
 from .names import NameFailure, Resolver
 from .proxies import Proxy
 from .records import Phase

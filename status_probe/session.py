@@ -21,7 +21,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from .answer import Answer
-from .connection import Limits
+from .limits import Limits
 from .records import Phase
 from .transport import StaleConnection, Transport
 from .urls import InvalidURL, Url, parse_url

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .connection import ConnectionLost, Limits, TLSFailed, causes
+from .limits import HANDSHAKE, ConnectionLost, Limits, TLSFailed, causes
 from .watchdog import TLSSocket, Watchdog
 
 __all__ = [
     "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "open_context", "start_tls",
 ]  # fmt: skip
 
-HANDSHAKE = "in the TLS handshake"
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 # OpenSSL 3 refuses servers without secure renegotiation (RFC 5746); browsers do not.  The constant is 3.12's.

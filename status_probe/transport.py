@@ -9,7 +9,8 @@ import requests
 
 from . import wire
 from .answer import Answer
-from .connection import Connection, ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaustion, read_head
+from .connection import Connection, read_head
+from .limits import ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaustion
 from .opener import Opener
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules

@@ -12,19 +12,18 @@ from typing import Any
 import requests
 
 from .addresses import Address
-from .connection import (
+from .connection import Connection, read_head
+from .dial import connect
+from .limits import (
     CONNECTING,
     ConnectFailed,
-    Connection,
     ConnectionLost,
     ConnectTimedOut,
     Limits,
     ProxyFailed,
     TLSFailed,
     is_exhaustion,
-    read_head,
 )
-from .dial import connect
 from .names import NameFailure
 from .proxies import Proxy
 from .tls import start_tls

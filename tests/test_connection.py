@@ -10,7 +10,8 @@ import time
 import pytest
 
 from status_probe import dial
-from status_probe.connection import SYSTEM_WAITS, ConnectFailed, Connection, Limits, ReadTimedOut, is_exhaustion
+from status_probe.connection import Connection
+from status_probe.limits import SYSTEM_WAITS, ConnectFailed, Limits, ReadTimedOut, is_exhaustion
 from status_probe.records import Outcome, Phase
 from tests.asking import ask_one, within
 from tests.server import Server, answer, closed_port, deaf_address, server_context
@@ -122,7 +123,7 @@ def test_ipv6_is_asked_in_brackets():
 
 def test_a_deadline_is_over_within_a_tick_of_it(monkeypatch):
     """Where the clock stands still for 16 ms, the end of a wait at its deadline is not taken for silence."""
-    monkeypatch.setattr("status_probe.connection.TICK_SECONDS", 1 / 64)
+    monkeypatch.setattr("status_probe.limits.TICK_SECONDS", 1 / 64)
     assert Limits(5.0, 5.0, 5.0, time.monotonic() + 0.01, Phase()).are_over
     assert not Limits(5.0, 5.0, 5.0, time.monotonic() + 5.0, Phase()).are_over
 

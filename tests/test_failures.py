@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from status_probe.connection import ConnectFailed, ConnectionLost, TLSFailed
 from status_probe.failures import RetryPolicy, classify, is_passing, parse_retry_after
+from status_probe.limits import ConnectFailed, ConnectionLost, TLSFailed
 from status_probe.names import NameFailure
 from status_probe.records import Attempt, Outcome, Result
 

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "status_probe"
 # A room imports only from floors below its own.  A folder is one room.
 FLOORS = (
     "records codes console cpus hostnames machine messages netwatch order pace resultqueue stops warned watchdog wire",
-    "addresses arguments cells connection outfile tally turns unreachable urls",
-    "again cookies dial hostqueue names pool progress proxies repeats resume sources summary tls",
-    "answer failures outage report tunnels",
+    "addresses arguments cells limits outfile tally turns unreachable urls",
+    "again connection cookies dial hostqueue names progress proxies repeats resume sources summary tls",
+    "answer failures outage pool report tunnels",
     "chain opener workers",
     "transport",
     "session",
@@ -33,7 +33,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.s
 # What only some rooms may import.
 RESERVED = {
     "tqdm": {"progress"},
-    "requests": {"connection", "opener", "session", "transport", "tunnels"},
+    "requests": {"connection", "limits", "opener", "session", "transport", "tunnels"},
     "http.client": {"cookies"},
     "ssl": {"connection", "failures", "opener", "tls", "tunnels", "watchdog"},
     "argparse": {"arguments", "cli"},

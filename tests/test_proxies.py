@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from status_probe import probe_urls
-from status_probe.connection import SYSTEM_WAITS
+from status_probe.limits import SYSTEM_WAITS
 from status_probe.options import Options
 from status_probe.proxies import Proxy as ProxyAddress
 from status_probe.proxies import ProxyRules, parse_proxy, windows_exceptions
