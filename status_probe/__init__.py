@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Result", "__version__", "probe_urls"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that ``status-probe --help`` does not wait for requests."""
-    if name == "probe_urls":
-        from .library import probe_urls
+if not TYPE_CHECKING:  # a checker would take every name for one that there is
 
-        return probe_urls
-    if name in ("Outcome", "Result"):
-        from . import records
+    def __getattr__(name: str) -> Any:
+        """Import on first use, so that ``status-probe --help`` does not wait for requests."""
+        if name == "probe_urls":
+            from .library import probe_urls
 
-        return getattr(records, name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+            return probe_urls
+        if name in ("Outcome", "Result"):
+            from . import records
+
+            return getattr(records, name)
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from .options import Options
 from .records import Result, Target
@@ -14,40 +14,42 @@ from .run import Run
 from .urls import BLANKS
 
 if TYPE_CHECKING:
-    from typing_extensions import TypedDict, Unpack
-
-    class ProbeOptions(TypedDict, total=False):
-        """The options of Options, as a type checker is to know them; headers may be a mapping here."""
-
-        default_scheme: str
-        dedupe: bool
-        method: str
-        headers: Mapping[str, str] | Iterable[tuple[str, str]]
-        user_agent: str
-        max_redirects: int
-        proxy: str | None
-        hosts: str | os.PathLike[str] | Mapping[str, str | Iterable[str]] | None
-        public_only: bool
-        ca_bundle: str | None
-        client_cert: str | None
-        client_key: str | None
-        insecure: bool
-        workers: int
-        per_host: int
-        delay: float
-        rate: float | None
-        connect_timeout: float
-        read_timeout: float
-        max_time: float
-        retries: int
-        retry_wait: float
-        max_retry_wait: float
-        lang: str
-
+    from typing_extensions import Unpack
+elif sys.version_info >= (3, 11):
+    from typing import Unpack
 
 __all__ = ["probe_urls"]
 
 JOIN_SECONDS = 1.0  # for the threads to end when the results are given up; one that waits for a server takes longer
+
+
+class ProbeOptions(TypedDict, total=False):
+    """The options of Options, as a type checker is to know them; headers may be a mapping here."""
+
+    default_scheme: str
+    dedupe: bool
+    method: str
+    headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    user_agent: str
+    max_redirects: int
+    proxy: str | None
+    hosts: str | os.PathLike[str] | Mapping[str, str | Iterable[str]] | None
+    public_only: bool
+    ca_bundle: str | os.PathLike[str] | None
+    client_cert: str | os.PathLike[str] | None
+    client_key: str | os.PathLike[str] | None
+    insecure: bool
+    workers: int
+    per_host: int
+    delay: float
+    rate: float | None
+    connect_timeout: float
+    read_timeout: float
+    max_time: float
+    retries: int
+    retry_wait: float
+    max_retry_wait: float
+    lang: str
 
 
 def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Generator[Result, None, None]:
@@ -113,8 +115,7 @@ def _end(run: Run) -> None:
         run.end()
         run.workers.join(JOIN_SECONDS)
 
-    if sys.is_finalizing():  # no thread begins any more
-        end()
+    if sys.is_finalizing():  # the run's threads are gone, and what they held stays locked: there is nothing to end
         return
     ending = threading.Thread(target=end, name="end of a run", daemon=True)
     try:

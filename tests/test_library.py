@@ -6,9 +6,12 @@ import ast
 import asyncio
 import gc
 import itertools
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,18 @@ def test_closing_early_asks_nothing_more() -> None:
         assert not [thread for thread in threading.enumerate() if thread.name.startswith(("worker", "feeder"))]
         assert len(server.log) == asked
     assert threading.active_count() == before
+
+
+def test_results_that_live_on_do_not_hold_up_the_interpreters_end() -> None:
+    """A script that breaks out of its loop and ends: the run's threads are gone then, and may have held any lock."""
+    script = (
+        "import itertools, status_probe\n"
+        "results = status_probe.probe_urls(map('no url {}'.format, itertools.count()), proxy='')\n"
+        "print(next(results).outcome.value)\n"
+        "results.gi_frame.f_locals['run']._queue.mutex.acquire()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "invalid_url\n", "")
 
 
 def test_the_collector_may_end_it_on_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +220,13 @@ def test_results_come_while_others_are_awaited() -> None:
         outcomes = [result.outcome.value for result in results]
     assert sorted(outcomes[:2]) == ["connect_refused", "ok"]
     assert outcomes[2] in ("deadline_exceeded", "read_timeout")
+
+
+def test_the_names_can_be_looked_up() -> None:
+    """A prompt completes what is imported on first use only; and annotations can be evaluated where Python has them."""
+    assert {"probe_urls", "Result", "Outcome"} <= set(dir(status_probe))
+    if sys.version_info >= (3, 11):
+        assert typing.get_type_hints(probe_urls)["urls"] == Iterable[str]
 
 
 def test_type_checkers_know_every_option() -> None:
