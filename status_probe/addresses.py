@@ -61,12 +61,12 @@ def parse_hosts_mapping(hosts: Mapping[str, str | Iterable[str]]) -> dict[str, t
     """
     found = {}
     for host, given in hosts.items():
-        ips = (given,) if isinstance(given, str) else tuple(given)
+        ips = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
         if not ips or not all(isinstance(ip, str) and is_literal(ip) for ip in ips):
             raise ValueError(f"hosts: '{host}' has {given!r}, expected IP addresses")
         try:
             found[_plain_name(host)] = ips
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             raise ValueError(f"hosts: '{host}', expected a host name") from error
     return found
 

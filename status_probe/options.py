@@ -27,9 +27,10 @@ _CHOICES = {
 _FILE = (str, os.PathLike, NoneType)
 _TYPES: dict[str, tuple[type, ...]] = {
     "user_agent": (str,), "proxy": (str, NoneType), "hosts": (*_FILE, Mapping), "ca_bundle": _FILE,
-    "client_cert": _FILE, "client_key": _FILE,
+    "client_cert": _FILE, "client_key": _FILE, "dedupe": (bool,), "public_only": (bool,), "insecure": (bool,),
 }  # fmt: skip
 _SINGLE = frozenset({"authorization", "content-type", "host", "proxy-authorization", "referer"})  # fields of one value
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 _MOST = 10_000_000  # seconds, for one: above it no lock can wait
 _WHOLE = {"workers": (1, 1000), "per_host": (1, _MOST), "max_redirects": (0, _MOST), "retries": (0, _MOST)}
 _FROM_ZERO = ("delay", "retry_wait", "max_retry_wait")
@@ -52,9 +53,9 @@ class Options:
     proxy: str | None = None
     hosts: str | os.PathLike[str] | Mapping[str, str | Iterable[str]] | None = None
     public_only: bool = False
-    ca_bundle: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = None
+    ca_bundle: str | os.PathLike[str] | None = None
+    client_cert: str | os.PathLike[str] | None = None
+    client_key: str | os.PathLike[str] | None = None
     insecure: bool = False
     workers: int = 32
     per_host: int = 4
@@ -72,8 +73,8 @@ class Options:
         """Raise ValueError, naming the option, for a value that it cannot have."""
         for name, types in _TYPES.items():
             if not isinstance(value := getattr(self, name), types):
-                names = ", ".join(known.__name__ for known in types)  # not the value, which may be secret
-                raise ValueError(f"{name}: a {type(value).__name__}, expected one of {names}")
+                names = " or ".join(known.__name__ for known in types)  # not the value, which may be secret
+                raise ValueError(f"{name}: a {type(value).__name__}, expected {names}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._refused(name, f"one of {', '.join(choices)}")
@@ -128,6 +129,8 @@ class Options:
             if not (isinstance(name, str) and isinstance(value, str)):
                 raise ValueError(f"--header: {name!r} has a {type(value).__name__}, expected text")
             header_line(name, value)
+            if name.lower() in _FRAMING:  # a server would take the next request for it
+                raise ValueError(f"--header: '{name}' tells of a body, and none is sent")
             same = next((known for known in fields if known.lower() == name.lower()), None)
             if name.lower() == "user-agent":
                 continue
@@ -153,7 +156,7 @@ class Options:
             raise ValueError("--public-only cannot be kept through a proxy, which connects in our place")
         return rules
 
-    def ca_bundle_file(self) -> str | None:
+    def ca_bundle_file(self) -> str | os.PathLike[str] | None:
         """Return the CA bundle, of the option or of the environment, or None for the usual stores.
 
         Raises ValueError if the environment names one that does not exist.

@@ -19,6 +19,8 @@ __all__ = [
     "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "open_context", "start_tls",
 ]  # fmt: skip
 
+FileName = str | os.PathLike[str]
+
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 # OpenSSL 3 refuses servers without secure renegotiation (RFC 5746); browsers do not.  The constant is 3.12's.
@@ -99,9 +101,9 @@ def bundle_from_environment() -> str | None:
 
 
 def open_context(
-    ca_bundle: str | None = None,
-    client_cert: str | None = None,
-    client_key: str | None = None,
+    ca_bundle: FileName | None = None,
+    client_cert: FileName | None = None,
+    client_key: FileName | None = None,
     *,
     insecure: bool = False,
 ) -> ssl.SSLContext:
@@ -130,7 +132,7 @@ def open_context(
     return context
 
 
-def _load_authorities(context: ssl.SSLContext, ca_bundle: str | None) -> None:
+def _load_authorities(context: ssl.SSLContext, ca_bundle: FileName | None) -> None:
     if ca_bundle is None:
         import certifi
 
@@ -144,7 +146,7 @@ def _load_authorities(context: ssl.SSLContext, ca_bundle: str | None) -> None:
         raise ValueError(f"cannot use the CA bundle '{ca_bundle}': {_file_fault(error)}") from error
 
 
-def _load_client_certificate(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+def _load_client_certificate(context: ssl.SSLContext, cert: FileName, key: FileName | None) -> None:
     def refuse_prompt() -> str:  # OpenSSL would ask on the terminal, and wait
         raise ValueError(f"cannot use the client key '{key or cert}': it is protected by a password")
 

@@ -21,10 +21,12 @@ def test_a_bad_value_names_its_option(name, value):
         Options(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["user_agent", "proxy", "hosts", "ca_bundle", "client_cert", "client_key"])
+@pytest.mark.parametrize("name", [
+    "user_agent", "proxy", "hosts", "ca_bundle", "client_cert", "client_key", "insecure", "public_only", "dedupe",
+])  # fmt: skip
 def test_a_value_of_another_type_names_its_option(name):
     """It is a ValueError, and never shows the value, which may be secret."""
-    with pytest.raises(ValueError, match=f"{name}: a bytes, expected one of ") as caught:
+    with pytest.raises(ValueError, match=f"{name}: a bytes, expected ") as caught:
         Options(**{name: b"geheim"})
     assert "geheim" not in str(caught.value)
 
@@ -36,6 +38,20 @@ def test_a_header_that_ends_its_line_is_refused():
             Options(headers=headers)
     with pytest.raises(ValueError, match="is not valid"):
         Options(user_agent="a\r\nb")
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+def test_a_header_that_tells_of_a_body_is_refused(name):
+    """There is none, so a server would wait for it, or take the head of the next request for it."""
+    with pytest.raises(ValueError, match=f"--header: '{name}'"):
+        Options(headers=((name, "5"),))
+
+
+@pytest.mark.parametrize("hosts", [{"a.test": None}, {"a.test": 5}, {5: "127.0.0.1"}, {"a.test": [b"127.0.0.1"]}])
+def test_a_mapping_of_hosts_that_is_none_is_told(hosts):
+    """Whatever a program hands over is a ValueError that names the option."""
+    with pytest.raises(ValueError, match="hosts: "):
+        Options(hosts=hosts).hosts_table()
 
 
 def test_headers_of_one_name_are_joined():
