@@ -209,8 +209,11 @@ def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     ending = Ending(arguments.as_completed, arguments.split_rows, arguments.overwrite)
     sources = arguments.sources or ["-"]
     if not output:
+        stream = _standard_output()
+        if not hasattr(stream, "buffer"):  # an io.StringIO, say, or a notebook's
+            raise UsageError("standard output takes text only; name a file: -o FILE")
         with _as_broken_pipe():
-            return open_report(_standard_output().buffer, layout, ending, sources=sources)
+            return open_report(stream.buffer, layout, ending, sources=sources)
     report = open_report(
         output,
         layout,

@@ -314,6 +314,14 @@ def test_what_cannot_be_done_is_told_before_the_first_request(probe: Main, serve
     assert ended.err.count("\n") == 1
 
 
+def test_an_output_of_text_only_is_refused(probe: Main, server: Server) -> None:
+    """A program that calls main() may have put an object of its own there, which cannot hold bytes."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        ended = probe(server.url("/status/200"))
+    assert (ended.status, out.getvalue()) == (2, "")
+    assert "-o FILE" in ended.err
+
+
 def test_quiet_says_nothing(probe: Main, server: Server) -> None:
     """With -q nothing is on standard error of a run that went well."""
     assert probe(server.url("/status/500"), "-q", "--retries", "0").err == ""
