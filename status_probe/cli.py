@@ -141,6 +141,7 @@ def _as_broken_pipe() -> Iterator[None]:
 
 
 def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
+    from .machine import ask_name_servers_soon
     from .options import Options
 
     given = {name: value for name, value in vars(arguments).items() if name in Options.__dataclass_fields__}
@@ -149,7 +150,9 @@ def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
         from .demo import DEMO_LIMITS
 
         given = {**DEMO_LIMITS, "proxy": "", "insecure": True, **given}  # so the environment is not asked
-    return Options(**given)
+    options = Options(**given)
+    ask_name_servers_soon(options.connect_timeout)
+    return options
 
 
 def _demo_server() -> DemoServer:

@@ -1,13 +1,18 @@
-"""The limits of this machine: how many connections and threads it has for a run."""
+"""The limits of this machine: how many connections and threads it has for a run, how soon its resolver asks again."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import os
+import re
+import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["fit_to_limits"]
+__all__ = ["ask_name_servers_soon", "fit_to_limits"]
 
 log = logging.getLogger("status_probe")
 
@@ -16,6 +21,10 @@ WANTED_IDLE = 256  # idle connections; more are of no use, a host comes round be
 # Name look-ups: one that nobody waits for any more goes on for as long as the system asks, 30 s where three name
 # servers are silent.  Were there too few, dead names would take them all, and live ones could not be looked up.
 WANTED_LOOK_UPS, LOOK_UPS_A_WORKER, FEW_LOOK_UPS = 512, 4, 64
+
+RESOLVER = Path("/etc/resolv.conf")
+MOST_QUESTIONS = 5  # to each name server: glibc knows no more
+_HAS_TIMES = re.compile(r"^options\b.*\b(timeout|attempts):", re.MULTILINE).search
 
 
 class Fit(NamedTuple):
@@ -58,3 +67,18 @@ def fit_to_limits(workers: int) -> Fit:
     if fitting < workers:
         log.warning("only %d of %d workers fit into this system's limit of %d open files", fitting, workers, files)
     return Fit(fitting, max(0, files - RESERVED_FILES - 2 * fitting), max(FEW_LOOK_UPS, 2 * fitting))
+
+
+def ask_name_servers_soon(connect_timeout: float) -> None:
+    """Have glibc ask each name server several times within the *connect_timeout* of a host, in seconds.
+
+    Its own wait of 5 s is all of that by default: one lost packet, or a first name server that is down, and no name
+    would be found in time.  Who has set times, in resolv.conf or in RES_OPTIONS, keeps them.  It is for whoever has the
+    process for himself, before the first look-up: glibc reads the variable once.
+
+    Source: resolv.conf(5), ``timeout:`` and ``attempts:``.
+    """
+    with contextlib.suppress(OSError):
+        if sys.platform == "linux" and not _HAS_TIMES(RESOLVER.read_text(encoding="utf-8", errors="replace")):
+            wait = math.ceil(connect_timeout / MOST_QUESTIONS)
+            os.environ.setdefault("RES_OPTIONS", f"timeout:{wait} attempts:{MOST_QUESTIONS}")

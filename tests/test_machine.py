@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import csv
+import os
 import subprocess
 import sys
 import threading
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from status_probe import names
-from status_probe.machine import fit_to_limits
+from status_probe import machine, names
+from status_probe.machine import ask_name_servers_soon, fit_to_limits
 from status_probe.records import Outcome
 from tests.asking import ask, ask_one
 from tests.server import Server, answer
@@ -94,3 +95,24 @@ def test_out_of_threads_for_look_ups_is_our_own_fault(monkeypatch):
 
     monkeypatch.setattr(names.threading.Thread, "start", refuse)
     assert ask("http://unknown.invalid/")[0].outcome is Outcome.LOCAL_ERROR
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc reads it")
+@pytest.mark.parametrize(("file", "variable", "expected"), [
+    ("nameserver 127.0.0.1\n", None, "timeout:2 attempts:5"),
+    ("options rotate\n# timeout:1\n", None, "timeout:2 attempts:5"),
+    ("options ndots:1 timeout:3\n", None, None),
+    ("options attempts:3\n", None, None),
+    ("nameserver 127.0.0.1\n", "ndots:2", "ndots:2"),
+    (None, None, None),
+])  # fmt: skip
+def test_name_servers_are_asked_again_within_the_connect_timeout(tmp_path, monkeypatch, file, variable, expected):
+    """Times that somebody has set stay, and where there is no such file nothing is known of the resolver."""
+    monkeypatch.setattr(machine, "RESOLVER", tmp_path / "resolv.conf")
+    monkeypatch.delenv("RES_OPTIONS", raising=False)
+    if variable:
+        monkeypatch.setenv("RES_OPTIONS", variable)
+    if file:
+        (tmp_path / "resolv.conf").write_text(file)
+    ask_name_servers_soon(7.5)
+    assert os.environ.get("RES_OPTIONS") == expected
