@@ -17,6 +17,7 @@ import requests
 
 from .limits import (
     HEADERS,
+    LONGEST_SYSTEM_WAIT,
     SENDING,
     SYSTEM_WAITS,
     WAITING,
@@ -150,6 +151,8 @@ class Connection:
         return self._watchdog is not None and bool(self._watched.is_late)
 
     def _wait_at_most(self, seconds: float | None) -> None:
+        if self._blocks and (seconds or 0.0) > LONGEST_SYSTEM_WAIT:
+            self._stop_blocking()
         self._timeout = seconds
         with suppress(OSError):  # macOS may say so of a connection that is gone already; reading tells
             if self._blocks and seconds is not None:

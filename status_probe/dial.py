@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .addresses import Address
-from .limits import CONNECTING, SYSTEM_WAITS, ConnectFailed, ConnectTimedOut, Limits, timeval
+from .limits import (
+    CONNECTING,
+    LONGEST_SYSTEM_WAIT,
+    SYSTEM_WAITS,
+    ConnectFailed,
+    ConnectTimedOut,
+    Limits,
+    timeval,
+)
 
 __all__ = ["connect"]
 
@@ -43,7 +51,7 @@ def _connect_one(address: Address, limits: Limits, until: float) -> tuple[socket
         raise ConnectFailed("the connection failed") from sock
     try:
         seconds = max(0.001, until - time.monotonic())
-        if SYSTEM_CONNECTS:
+        if SYSTEM_CONNECTS and seconds <= LONGEST_SYSTEM_WAIT:
             if sock.gettimeout() is not None:  # of socket.setdefaulttimeout()
                 sock.settimeout(None)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds))

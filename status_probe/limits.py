@@ -17,9 +17,9 @@ import requests
 from .records import Phase
 
 __all__ = [
-    "CONNECTING", "HANDSHAKE", "HEADERS", "LOOK_UP", "SENDING", "SYSTEM_WAITS", "WAITING", "ConnectFailed",
-    "ConnectTimedOut", "ConnectionLost", "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed", "ReadTimedOut",
-    "TLSFailed", "causes", "is_exhaustion", "timeval",
+    "CONNECTING", "HANDSHAKE", "HEADERS", "LONGEST_SYSTEM_WAIT", "LOOK_UP", "SENDING", "SYSTEM_WAITS", "WAITING",
+    "ConnectFailed", "ConnectTimedOut", "ConnectionLost", "DeadlineExceeded", "Limits", "NotTried", "ProxyFailed",
+    "ReadTimedOut", "TLSFailed", "causes", "is_exhaustion", "timeval",
 ]  # fmt: skip
 
 # Where the system's own time limit on a socket is used, a read is one system call, not two: each one hands the
@@ -27,6 +27,7 @@ __all__ = [
 # waits there.  Windows has no MSG_DONTWAIT, and may not wake who waits on a socket that is shut down.  And on 32 bits
 # the system may want a timeval of 64 (glibc 2.34, musl 1.2), which Python does not tell.
 SYSTEM_WAITS = sys.platform in ("linux", "darwin") and sys.maxsize > 2**32
+LONGEST_SYSTEM_WAIT = 16.0  # seconds; Linux ends a wait late by up to an eighth of its length
 TICK_SECONDS = max(0.001, time.get_clock_info("monotonic").resolution)  # 1/64 on Windows before Python 3.13
 
 LOOK_UP = "looking up the name"

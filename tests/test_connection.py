@@ -13,8 +13,8 @@ from status_probe import dial
 from status_probe.connection import Connection
 from status_probe.limits import SYSTEM_WAITS, ConnectFailed, Limits, ReadTimedOut, is_exhaustion
 from status_probe.records import Outcome, Phase
-from tests.asking import ask_one, within
-from tests.server import Server, answer, closed_port, deaf_address, server_context
+from tests.asking import ask, ask_one, within
+from tests.server import Server, answer, closed_port, deaf_address, hang, server_context
 
 NO_PORT = 10048 if sys.platform == "win32" else errno.EADDRNOTAVAIL  # what says that all ports are used up
 HAS_IPV6 = socket.has_ipv6
@@ -126,6 +126,20 @@ def test_a_deadline_is_over_within_a_tick_of_it(monkeypatch):
     monkeypatch.setattr("status_probe.limits.TICK_SECONDS", 1 / 64)
     assert Limits(5.0, 5.0, 5.0, time.monotonic() + 0.01, Phase()).are_over
     assert not Limits(5.0, 5.0, 5.0, time.monotonic() + 5.0, Phase()).are_over
+
+
+def test_long_waits_are_kept_by_the_socket_module(monkeypatch):
+    """Linux ends those of its own late; the limits hold as ever, and a connection is used again."""
+    for room in ("connection", "dial"):
+        monkeypatch.setattr(f"status_probe.{room}.LONGEST_SYSTEM_WAIT", 0.05)
+    with Server({"/ok": answer(200), "/stuck": hang()}) as server, deaf_address() as (address, port), within(1.5):
+        dead = f"http://{address}:{port}/"
+        oks = [server.url("/ok")] * 4
+        rows = ask(*oks, server.url("/stuck"), dead, connect_timeout=0.3, read_timeout=0.3)
+        assert server.connections < len(oks)
+    assert [row.status for row in rows] == [200] * 4 + [None] * 2
+    assert [row.outcome for row in rows[4:]] == [Outcome.READ_TIMEOUT, Outcome.CONNECT_TIMEOUT]
+    assert all(300 <= row.elapsed_ms < 400 for row in rows[4:])
 
 
 @pytest.mark.skipif(not SYSTEM_WAITS, reason="sockets keep their own time here")
