@@ -47,8 +47,9 @@ FAILURE_HINTS: dict[str, Text] = {
         "该端口没有服务，或被防火墙拒绝：请检查端口和协议；如果都没错，就是服务已停止",
     ),
     "connect_timeout": Text(
-        "a firewall that drops packets, or only a slow line: raise --connect-timeout, or try from another network",
-        "可能是防火墙丢弃了数据包，也可能只是线路慢：请调大 --connect-timeout，或换个网络再试",
+        "a firewall that drops packets, or a slow line: raise --connect-timeout and lower --workers, or try from "
+        "another network",
+        "可能是防火墙丢弃了数据包，也可能只是线路慢：请调大 --connect-timeout、调小 --workers，或换个网络再试",
     ),
     "connect_error": Text(
         "there is no way to the host from here: check this machine's network, VPN and IPv6, then try again",
@@ -67,8 +68,8 @@ FAILURE_HINTS: dict[str, Text] = {
         "服务器或中途的设备断开了连接：请调小 --per-host 再试；如果反复出现，可试试 --user-agent",
     ),
     "read_timeout": Text(
-        "a slow page or only a slow line: raise --read-timeout, and ask fewer at once with --per-host",
-        "可能是页面响应慢，也可能只是线路慢：请调大 --read-timeout，并用 --per-host 减少同时请求数",
+        "a slow page: raise --read-timeout and lower --per-host; or only a slow line: lower --workers",
+        "可能是页面响应慢：请调大 --read-timeout、调小 --per-host；也可能只是线路慢：请调小 --workers",
     ),
     "deadline_exceeded": Text(
         "the error column says what used up the time; raise --max-time if it is worth the wait",
@@ -114,9 +115,10 @@ CAUSE_HINTS: dict[str, dict[str, Text]] = {
             "DNS 服务器暂时出错：请稍后再试或更换 DNS；在 {hosts} 中添加记录或用 --hosts FILE 可以绕过它",
         ),
         "timeout": Text(
-            "the resolver did not answer in time: check this machine's network and resolver; "
+            "the resolver did not answer in time: raise --connect-timeout, check this machine's network and resolver; "
             "a line in {hosts} or --hosts FILE does without",
-            "DNS 查询超时：请检查本机网络和 DNS 设置；在 {hosts} 中添加记录或用 --hosts FILE 可免去查询",
+            "DNS 查询超时：请调大 --connect-timeout，并检查本机网络和 DNS 设置；"
+            "在 {hosts} 中添加记录或用 --hosts FILE 可免去查询",
         ),
     },
     "tls_error": {
