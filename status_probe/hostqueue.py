@@ -211,6 +211,11 @@ class HostQueue(queue.Queue[Task]):
             rows = self._turns.held_back(self._clock())
         return sorted(rows, key=lambda row: row[1], reverse=True)
 
+    def holds(self, host: Hashable) -> bool:
+        """Whether a task of *host* waits or is deferred."""
+        with self.mutex:
+            return self._turns.holds(host)
+
     def next_due(self) -> float | None:
         """Return the time before which nothing can be taken: -inf for now, None if time alone will not help.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -39,6 +40,7 @@ class Transport:
         self.opener = opener
         self._proxies = proxies
         self._pool = Pool(max_idle)
+        self.is_wanted: Callable[[str, int], bool] = lambda _host, _port: True  # whether more will be asked there
 
     def ask(self, method: str, url: Url, header_lines: str, limits: Limits, *, anew: bool = False) -> Answer:
         """Send a request and return its final answer.
@@ -76,8 +78,8 @@ class Transport:
         elif answer.has_surplus:
             answer.connection.close()
             self._pool.distrust(answer.origin)
-        elif answer.head.status // 100 == 3 and not answer.is_whole:
-            answer.connection.close()  # the body of a redirect is never read
+        elif not answer.is_whole and not self._is_body_worth_it(answer):
+            answer.connection.close()
         elif self._read_to_end(answer, limits):
             self._keep(answer)
 
@@ -179,6 +181,11 @@ class Transport:
     def _keep(self, answer: Answer) -> None:
         answer.connection.shape = answer.shape
         self._pool.put(answer.origin, answer.connection)
+
+    def _is_body_worth_it(self, answer: Answer) -> bool:
+        """Whether to wait for the rest of a body: not for a redirect's, nor where nothing more will be asked."""
+        _, host, port, _ = answer.origin
+        return answer.head.status // 100 != 3 and self.is_wanted(host, port)
 
     def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
         """Read to the end of the body; False, and the connection closed, where that does not come soon."""

@@ -192,6 +192,11 @@ class Turns(Generic[Task]):
         host = self._hosts.get(name)
         return host is None or host.pace is self._normal
 
+    def holds(self, name: Hashable) -> bool:
+        """Tell whether a task of the host waits or is deferred."""
+        host = self._hosts.get(name)
+        return host is not None and bool(host.tasks or host.deferred)
+
     def due(self) -> float:
         """Return the time before which nothing can be taken: -inf for now, inf if time alone will not help."""
         if self.line:

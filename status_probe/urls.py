@@ -19,8 +19,8 @@ from typing import NamedTuple
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
-    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme", "join",
-    "parse_url", "redact", "redact_note", "show_host",
+    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme", "host_key",
+    "join", "parse_url", "redact", "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
@@ -85,8 +85,8 @@ class Url(NamedTuple):
 
     @property
     def host_key(self) -> str:
-        """Host and port as one text: the unit of limits by host; with a dot at the end it is no other host."""
-        return f"{self.host.removesuffix('.')}:{self.port}"
+        """The unit of limits by host."""
+        return host_key(self.host, self.port)
 
     @property
     def text(self) -> str:
@@ -134,9 +134,14 @@ def has_scheme(text: str) -> bool:
     return text.startswith(("http://", "https://")) or _split_scheme(_clean(text))[0] is not None
 
 
-def show_host(host_key: str) -> str:
+def host_key(host: str, port: int) -> str:
+    """Return host and port as one text; with a dot at the end it is no other host."""
+    return f"{host.removesuffix('.')}:{port}"
+
+
+def show_host(key: str) -> str:
     """Return a `host_key` as one writes it: an IPv6 address in brackets."""
-    host, _, port = host_key.rpartition(":")
+    host, _, port = key.rpartition(":")
     return f"{_in_brackets(host)}:{port}"
 
 

@@ -14,7 +14,7 @@ from status_probe.repeats import Repeats
 from status_probe.run import Run
 from status_probe.workers import ThreadLost
 from tests.asking import trusted, within
-from tests.server import Server, answer, hang, server_context
+from tests.server import Server, answer, hang, pause, server_context
 
 
 def run_over(*urls: str, **options: object) -> Run:
@@ -30,6 +30,19 @@ def test_handshakes_are_counted() -> None:
             rows = [result for batch in run.batches() for _, result in batch]
     assert [row.status for row in rows] == [200] * 3
     assert run.handshakes == 1
+
+
+def test_a_body_is_waited_for_only_where_its_connection_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a page is of use to the next URL of its host alone; where there is none, nothing waits for it."""
+    monkeypatch.setattr("status_probe.transport.DRAIN_SECONDS", 20.0)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+    slow, endless = [head, pause(0.03), b"body"], [head, hang()]
+    with Server({"/last": endless, "*": slow}) as server:
+        urls = [*(server.url(f"/{n}") for n in range(5)), server.url("/last")]
+        with within(10.0), run_over(*urls, per_host=1, workers=1) as run:
+            rows = [result for batch in run.batches() for _, result in batch]
+        assert server.connections < 4
+    assert [row.status for row in rows] == [200] * 6
 
 
 def test_a_repeat_that_comes_as_the_list_ends_has_its_row() -> None:
