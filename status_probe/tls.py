@@ -197,7 +197,7 @@ def start_tls(
             wrapped.do_handshake()  # bounded as a whole, by the ssl module or the watchdog
         if watchdog and not watchdog.watch(sock, limits.deadline):
             raise TimeoutError  # it came to its end, and this thread to its turn, too late
-        if context.verify_mode and not context.check_hostname:
+        if not context.check_hostname and context.verify_mode:
             _match_host(wrapped.getpeercert(), name)
     except (OSError, ValueError) as error:
         if watchdog:
