@@ -172,7 +172,7 @@ def test_a_disk_that_was_full_for_a_while_costs_few_requests() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        repeats.settle("long", answer(reason="x" * 30_000))
+        repeats.settle("long", answer(reason="x" * 300_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     repeats.settle("later", answer(reason="there"))

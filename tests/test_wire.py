@@ -310,7 +310,7 @@ def test_no_head_costs_more_than_a_moment(endless: bytes) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Ten megabytes of header lines, of interim answers or of one line hold a few hundred KiB."""
+    """Ten megabytes of header lines, of interim answers or of one line hold a few MiB."""
     floods = [b"A: b\r\n" * 1000, b"HTTP/1.1 103 I\r\n\r\n" * 300, b"x" * 6000]
     for flood in floods:
         reader = HeadReader()
@@ -324,7 +324,7 @@ def test_memory_is_bounded() -> None:
             pass
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < 16 * MAX_HEAD_BYTES
+        assert peak < 20 * MAX_HEAD_BYTES
 
 
 # Where the body ends, and whether the connection may be used again
