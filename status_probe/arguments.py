@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that --help and --version answer at once.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -205,7 +206,7 @@ def _seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}', expected a number") from None
-    if number != number or number in (float("inf"), float("-inf")):
+    if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"'{text}', expected a number")
     return number
 

@@ -220,8 +220,8 @@ class _Helpers:
         self._calls: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()  # guards all; notified of a call, and of the end
         self._threads = 0  # alive
-        self._is_short = False  # whether one that was needed could not be started
         self._waiting = 0  # of these, in wait(), also if notified already
+        self._is_short = False  # whether one that was needed could not be started
         self._closed = False
 
     def submit(self, call: Callable[[], None]) -> None:

@@ -200,7 +200,7 @@ class Workers:
             pass  # the end
         except BaseException:  # out of memory, say; see check()
             self._has_lost = True
-            if task:
+            if task and self._asked[place]:  # not when it was exchanged
                 queue.done(task)
             log.exception("internal error")
 

@@ -134,13 +134,6 @@ def test_sections_of_rfc_9110_follow_the_codes() -> None:
     assert all(second in ((part, number + 1), (part + 1, 1)) for (part, number), second in pairwise(sections))
 
 
-def test_phrase_of_an_unknown_code_is_empty() -> None:
-    """A phrase is told for known codes only."""
-    assert codes.phrase(404) == "Not Found"
-    assert codes.phrase(422) == "Unprocessable Content"
-    assert codes.phrase(299) == ""
-
-
 # Facts
 
 FACTS: dict[int, tuple[str, str]] = {  # patterns that the English and the Chinese text must match

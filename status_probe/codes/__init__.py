@@ -32,7 +32,6 @@ __all__ = [
     "hosts_file",
     "known_codes",
     "meaning",
-    "phrase",
     "verdict",
     "verdict_meaning",
     "verdict_name",
@@ -42,18 +41,11 @@ __all__ = [
 class Explanation(NamedTuple):
     """All that is known of one code, in one language."""
 
-    code: int
     phrase: str  # empty where nobody gave it one
     meaning: str  # as in the column of that name
     text: str  # two or three sentences: what the server means, what a client may do, what the owner checks
     source: str  # "RFC 9110 §15.5.5", or the vendor
     standard: bool  # whether the IANA registry has it as a code of HTTP; False for 104 and 418, see ``statuses``
-
-
-def phrase(status: int) -> str:
-    """Return the reason phrase that belongs to *status*, or "" if the code is not known."""
-    known = STATUSES.get(status)
-    return known.phrase if known else ""
 
 
 def meaning(status: int | None, outcome: str, lang: str) -> str:
@@ -119,7 +111,7 @@ def explain(status: int, lang: str) -> Explanation:
     short = known.meaning.say(lang)
     text = long_text(str(status) if status in STATUSES else _class_of(status), lang)
     text = text.replace("{code}", str(status))
-    return Explanation(status, known.phrase, short, text, known.source, status in STANDARD)
+    return Explanation(known.phrase, short, text, known.source, status in STANDARD)
 
 
 def _status(status: int) -> Status:

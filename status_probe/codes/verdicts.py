@@ -99,10 +99,10 @@ def verdict(
     """Return which of VERDICTS a row gets.
 
     *permanent_redirect* says that a 301 or 308 was followed on the way, *bot* that the answer bears marks of a bot
-    filter; *cause* is as for a hint.  An outcome that is not known is "unsure".
+    filter; *cause* is as for a hint.
     """
     if outcome not in ANSWERS:
-        return _BY_CAUSE.get((outcome, cause)) or _BY_OUTCOME.get(outcome, "unsure")
+        return _BY_CAUSE.get((outcome, cause)) or _BY_OUTCOME[outcome]
     if bot:
         return "blocked"
     if outcome == "ok":
