@@ -201,7 +201,7 @@ def _standard_output() -> TextIO:
 def _open_report(arguments: argparse.Namespace, targets: TargetList) -> Report:
     """Open the output; refuse what cannot be used, and find the rows that are there already."""
     from .cells import Layout, choose_columns
-    from .order import Ending
+    from .ending import Ending
     from .report import open_report
 
     output = _output(arguments)
@@ -306,7 +306,7 @@ def _shown_output(arguments: argparse.Namespace) -> str:
         return ""
     if not arguments.split_rows:
         return str(Path(output).absolute())
-    from .order import numbered
+    from .ending import numbered
 
     return str(numbered(Path(os.path.realpath(output)), 1))  # beside the file itself, where there is a link to it
 

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from . import console
 from .cpus import Cpus
 from .messages import phase_in, say_in
-from .order import Stopped
 from .progress import Bar
 from .records import Result
 from .report import SHEET_ROWS, Report, ReportError
+from .rowindex import Stopped
 from .run import MAX_BATCH, Pair, Run
 from .sources import SourceError
 from .stops import EXIT_INCOMPLETE, EXIT_INTERRUPTED, Stop, has_no_reader, reader_watch

@@ -21,24 +21,20 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from .cells import Layout, obstacle_to_resume, tells_outcomes
-from .order import (
+from .ending import (
     IN_ORDER,
     Ending,
-    FileChanged,
-    RowIndex,
-    Stopped,
     join_numbered,
-    never,
     numbered,
     patiently,
     remove_leftovers,
     replace_file,
-    rows_in_order,
     write_numbered,
 )
 from .outfile import ReportError, lock, refuse, refuse_stream
 from .records import Result, Target
 from .resume import Listed, fill_index, holds_no_row, read_rows
+from .rowindex import FileChanged, RowIndex, Stopped, never, rows_in_order
 
 __all__ = ["SHEET_ROWS", "Report", "ReportError", "open_report"]
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 from .cells import Layout
-from .order import RowIndex
 from .records import Target
+from .rowindex import RowIndex
 from .urls import redact
 
 __all__ = ["Listed", "fill_index", "holds_no_row", "read_rows"]

@@ -15,10 +15,11 @@ import pytest
 
 from status_probe import resume
 from status_probe.cells import Layout, choose_columns
-from status_probe.order import Ending, FileChanged, RowIndex, Stopped, numbered, rows_in_order
+from status_probe.ending import Ending, numbered
 from status_probe.records import Outcome, Result, Target
 from status_probe.report import ReportError, open_report
 from status_probe.resume import read_rows
+from status_probe.rowindex import FileChanged, RowIndex, Stopped, rows_in_order
 
 FEW = ("row", "url", "status", "outcome", "reason")
 SHUFFLED = [3, 0, 4, 1, 2]

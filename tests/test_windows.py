@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import pytest
 
 from status_probe.cli import main
-from status_probe.order import Ending, Stopped
+from status_probe.ending import Ending
 from status_probe.report import Report, open_report
+from status_probe.rowindex import Stopped
 from tests.server import Server, answer
 from tests.test_report import SHUFFLED, layout, pairs, unbroken
 from tests.windows import as_on_windows
