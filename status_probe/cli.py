@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from .arguments import ACCEPTED, DELIMITERS, parse_accept, parse_arguments
 from .codes import default_language
 from .console import encodable, language_for, plain, reason, say, terminal_width
-from .stops import EXIT_INCOMPLETE, EXIT_INTERRUPTED, Interrupted, Stop, give_up, has_no_reader
+from .stops import EXIT_INCOMPLETE, EXIT_INTERRUPTED, Interrupted, Stop, give_up, has_no_reader, leave_at_once
 
 if TYPE_CHECKING:
     from .demo import DemoServer
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _flush_output(status)
     if argv is None:
         gc.freeze()  # the interpreter, which ends now, would look through all that is left for cycles
+        if status == EXIT_INTERRUPTED:
+            leave_at_once(status)
     return status
 
 
