@@ -678,7 +678,7 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 def test_a_url_without_its_scheme_is_told_from_a_missing_list(name: str) -> None:
     """Whoever types the address as into a browser learns how to write it here."""
     assert refusal(name) == f"cannot read '{name}': no such file; if it is a URL, write 'https://{name}'"
-    assert refusal(f"{name}.csv").endswith("no such file")
+    assert "if it is a URL" not in refusal(f"{name}.csv")
 
 
 # Standard input
