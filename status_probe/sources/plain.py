@@ -70,5 +70,5 @@ def checked(text: str) -> tuple[str, str]:
     """
     url = text.strip(BLANKS)
     if len(text) > LINE_LIMIT:
-        return redact(url)[:URL_KEPT], _TOO_LONG
+        return redact(url[: 2 * URL_KEPT])[:URL_KEPT], _TOO_LONG
     return url, _MORE_THAN_A_URL if _PARTS(url) else ""

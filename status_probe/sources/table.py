@@ -27,6 +27,7 @@ RECORD_LIMIT = 1_048_576  # characters; a cell of a spreadsheet holds 32,767
 FIELD_LIMIT = 4 * RECORD_LIMIT  # what csv may meet: a record just within the limit, and one more line of it
 CELL_LIMIT = 40_000  # characters kept of an own cell: more than a spreadsheet's, so that the report still marks the cut
 HEADING_LIMIT = 65_536  # characters of one heading; beyond it a quotation mark was not closed
+MOST_COLUMNS = 1_000  # each record has a cell for each, and thousands of records wait
 SAMPLE_RECORDS = 20  # looked at to find the column that holds URLs
 
 URL_HEADINGS = ("url", "link", "address", "website")  # in order of preference
@@ -36,6 +37,7 @@ _ONE_COLUMN = "\x1f"  # a delimiter that no list has
 _FULL_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _HOST_URL = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}\.?(:\d+)?([/?#]\S*)?")
 _SEPARATOR_LINE = re.compile(r'"?sep=."?', re.IGNORECASE)  # spreadsheets put it above the heading
+_PARTS_OF_NO_URL = re.compile(r"\s|[,;](?:[,;]|\Z)").search  # in what follows a URL in its cell
 _QUOTATION = re.compile(r'"[^"]*("|$)')
 
 _TOO_LONG = f"record longer than {RECORD_LIMIT:,} characters: is a quotation mark not closed?"
@@ -61,16 +63,20 @@ class Table:
             self._place = _find_column([cell.strip(BLANKS) for cell in heading], sample, column)
         except SourceError as exc:
             raise SourceError(f"{self.name}: {exc}") from None
+        if len(heading) > MOST_COLUMNS:
+            raise SourceError(f"{self.name}: it has {len(heading):,} columns, more than {MOST_COLUMNS:,}")
         self.headings: Sequence[str] = _unique_headings(heading)
 
     def entries(self) -> Iterator[Entry]:
         """Yield a record that is not all blank under its number, the heading's being 1."""
         place = self._place
         for row, (cells, fault) in self._numbered():
+            single = cells[place] if place < len(cells) else ""
             fitted = self._fitted(cells)
-            url, no_url = checked(fitted[place])
+            url, no_url = checked(single if _PARTS_OF_NO_URL(fitted[place][len(single) :]) else fitted[place])
             own_cells = [
-                (redact if column == place else redact_note)(cell)[:CELL_LIMIT] for column, cell in enumerate(fitted)
+                (redact if column == place else redact_note)(cell[: 2 * CELL_LIMIT])[:CELL_LIMIT]
+                for column, cell in enumerate(fitted)
             ]
             yield row, url, own_cells, fault or no_url
 
