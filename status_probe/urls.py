@@ -30,6 +30,7 @@ _SPACES = "\t\n\r \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000,
 _MARKS = "\ufeff" + "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))))
 BLANKS = _SPACES + _MARKS
 
+LONGEST = 65_536  # characters of an address
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Sets of the URL Standard, section 1.3: what may stay in a path and in a query.  The quote in a query stays,
@@ -58,7 +59,8 @@ _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
 _MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\：]|\Z)|[^/\\?#]*[:：][/\\]{2}", re.IGNORECASE).match
 _QUOTES = frozenset({"Pi", "Pf", "Ps", "Pe"})  # Unicode's quotation marks and brackets, by category
 _MAY_HOLD_URL = re.compile(r"[/\\]|https?:", re.IGNORECASE).search
-_PASSWORD_WITHIN = re.compile(r"(://[^\s/?#\\:@]*:)[^\s/?#\\@]*@")  # each byte is looked at twice at most
+# Each byte is looked at a few times at most.
+_PASSWORD_WITHIN = re.compile(r"(://(?:[^\s/?#\\:%]|%(?!3A))*(?::|%3A))[^\s/?#\\]*@", re.IGNORECASE)
 _STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
 _REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
 
@@ -153,6 +155,8 @@ def join(base: Url, location: str) -> Url:
     Raises InvalidURL if it leads to nothing that can be asked.
     Source: URL Standard, section 4.4; RFC 3986, section 5.2.
     """
+    if len(location) > LONGEST:
+        raise InvalidURL(f"the address is longer than {LONGEST:,} characters")
     text = _clean(location).partition("#")[0]
     match = _SCHEME(text)
     scheme = _web(match[1].lower()) if match else base.scheme
@@ -183,18 +187,17 @@ def decode_location(raw: bytes) -> str:
 # A password follows 'user:' at the start of an authority, or of a word; a port and the schemes of addresses do not.
 # It ends at the last '@' before the path.  One with a raw '/', '?' or '#' in it makes the URL invalid, but is no less
 # a secret, so what is no port is covered up to the word's last '@'.  The bound keeps a hostile line of a megabyte from
-# taking minutes.
-_PASSWORD = re.compile(
-    r"""(
+# taking minutes, and a name ends where another word may begin: else each byte would be looked at from each before it.
+_AFTER_USER = r"""(
         (?: https?:[/\\]* | [/\\]{2}
           | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): ) )
-        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) (?: [^\s/?#\\:%] | %(?!3A) )* (?: : | %3A )
+        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) (?: [^\s/?#\\:%"'(<] | %(?!3A) )* (?: : | %3A )
     )
-    (?! [0-9]{0,5} (?: [/?#\\\s] | \Z) )
+    (?! [0-9]{0,5} (?: [/?#\\BLANK] | \Z) )
     (?: [^/?#\\\r\n]{0,2000}@ | \S{0,2000}@ )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
+_PASSWORD = re.compile(_AFTER_USER.replace("BLANK", ""), re.VERBOSE | re.IGNORECASE)
+_PASSWORD_IN_NOTE = re.compile(_AFTER_USER.replace("BLANK", r"\s"), re.VERBOSE | re.IGNORECASE)
 
 
 def redact(text: str) -> str:
@@ -203,8 +206,11 @@ def redact(text: str) -> str:
 
 
 def redact_note(text: str) -> str:
-    """Do as `redact` for a text that may hold a URL: ``mail:bob@example.com`` alone is no name and password."""
-    return redact(text) if _MAY_HOLD_URL(text) else text
+    """Do as `redact` for a text that may hold a URL: ``mail:bob@example.com`` alone is no name and password.
+
+    And in "http://a.test:80 or bob@b.test" the port is one.
+    """
+    return _PASSWORD_IN_NOTE.sub(r"\1***@", text) if "@" in text and _MAY_HOLD_URL(text) else text
 
 
 def basic_credentials(username: str, password: str) -> str:
