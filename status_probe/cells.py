@@ -35,10 +35,14 @@ CUT_MARK: Final = "[cut]"  # plain ASCII: every encoding has it
 EOL: Final = "\r\n"
 
 _UNSEEN: Final = "\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"  # takes no room on the screen
-_FORMULA: Final = re.compile(rf"(?:^|;)(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])")
+# What else may part cells where a file is opened with another delimiter than it has; a comma of its own is quoted.
+_SEPARATORS: Final = {",": ";", ";": ";,", "\t": ";,"}
+_FORMULAS: Final = {marks: re.compile(rf"(?:^|[{marks}])(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])") for marks in (";", ";,")}
 _BEFORE_SIGN: Final = rf"(?:[^\S\n]|[\"{_UNSEEN}])*[=+\-@＝＋－＠]"
 _CELL_FORMULA: Final = re.compile(rf"\n{_BEFORE_SIGN}")  # in cells parted by line feeds: two searches for one
-_PART_FORMULA: Final = re.compile(rf";{_BEFORE_SIGN}")  # character are faster than one for either
+_PART_FORMULAS: Final = {  # character are faster than one for either
+    marks: re.compile(rf"[{marks}]{_BEFORE_SIGN}") for marks in _FORMULAS
+}
 _NUMBER: Final = re.compile(r"-[0-9]{1,15}(?:[.,][0-9]{1,15})?")
 _BREAKS: Final = re.compile(r"\r\n|[\t-\r\x85\u2028\u2029]")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -54,14 +58,14 @@ _WITHOUT_BOM: Final = {
 }
 
 
-def safe_text(text: str) -> str:
-    """Return *text* as it may stand in a cell: one line, no formula, not too long."""
+def safe_text(text: str, delimiter: str = ",") -> str:
+    """Return *text* as it may stand in a cell of a file with this delimiter: one line, no formula, not too long."""
     if len(text) > CELL_UNITS:
         text = text[:CELL_UNITS] + CUT_MARK
     if not text.isprintable():  # false for more than we mind, never true for what we do mind
         text = _CONTROLS.sub("", _BREAKS.sub(" ", text))
         text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return _cut(_FORMULA.sub(_guarded, text))
+    return _cut(_FORMULAS[_SEPARATORS[delimiter]].sub(_guarded, text))
 
 
 def _guarded(found: re.Match[str]) -> str:
@@ -77,9 +81,9 @@ def _cut(text: str) -> str:
     return units[: 2 * (CELL_UNITS - len(CUT_MARK))].decode("utf-16-le", "ignore") + CUT_MARK  # no half of a pair
 
 
-def _safe_own(text: str) -> str:
+def _safe_own(text: str, delimiter: str) -> str:
     """Return a cell of the list's own columns, where a plain negative number is left as it is."""
-    return text if _NUMBER.fullmatch(text) else safe_text(text)
+    return text if _NUMBER.fullmatch(text) else safe_text(text, delimiter)
 
 
 def choose_columns(spec: str = "", *, with_source: bool = False) -> tuple[str, ...]:
@@ -149,7 +153,7 @@ class Layout:
 
     def heading(self) -> bytes:
         """Return the file's first bytes: the byte-order mark, if it has one, and the heading."""
-        return self.bom + self._encoded([safe_text(name) for name in self.headings])
+        return self.bom + self._encoded([safe_text(name, self.delimiter) for name in self.headings])
 
     def row(self, target: Target, result: Result) -> bytes:
         """Return the row of *result*, encoded, its line end included."""
@@ -163,7 +167,7 @@ class Layout:
                 return (line + EOL).encode(self.encoding)
             except UnicodeEncodeError:
                 pass  # below
-        return self._encoded(cells if _are_safe(cells) else self._safe(cells))
+        return self._encoded(cells if _are_safe(cells, self.delimiter) else self._safe(cells))
 
     def _is_plain(self, line: str, cells: int) -> bool:
         """Whether *line*, made of so many cells, is one row as it is: nothing to quote, to guard or to cut.
@@ -180,8 +184,12 @@ class Layout:
         )
 
     def _safe(self, cells: list[str]) -> list[str]:
-        ours = [text if name in _NUMBERS else safe_text(text) for name, text in zip(self.columns, cells, strict=False)]
-        return ours + [_safe_own(text) for text in cells[len(ours) :]]
+        delimiter = self.delimiter
+        ours = [
+            text if name in _NUMBERS else safe_text(text, delimiter)
+            for name, text in zip(self.columns, cells, strict=False)
+        ]
+        return ours + [_safe_own(text, delimiter) for text in cells[len(ours) :]]
 
     def _encoded(self, cells: Iterable[str]) -> bytes:
         try:
@@ -201,7 +209,7 @@ class Layout:
 
     def shown(self, text: str) -> str:
         """Return *text* as it reads back from a cell of this report."""
-        text = safe_text(text)
+        text = safe_text(text, self.delimiter)
         return text if text.isascii() else _cut(self._escaped(text))
 
     def cells(self, line: str) -> list[str]:
@@ -250,15 +258,17 @@ def _outcome(text: object, status: object) -> Outcome:
         raise ValueError(f"'{text}' stands under outcome, and is none") from None
 
 
-def _are_safe(cells: Sequence[str]) -> bool:
+def _are_safe(cells: Sequence[str], delimiter: str) -> bool:
     """Whether ``_safe`` would leave *cells* as they are, which is so for all but a row in a thousand."""
     joined = "\n".join(cells)
-    return len(joined) <= CELL_UNITS // 2 and "".join(cells).isprintable() and not _holds_formula(joined)
+    return len(joined) <= CELL_UNITS // 2 and "".join(cells).isprintable() and not _holds_formula(joined, delimiter)
 
 
-def _holds_formula(joined: str) -> bool:
-    """Whether one of the cells, which line feeds part, may be run as a formula, or a part of it behind a ``;``."""
-    return bool(_CELL_FORMULA.search("\n" + joined) or (";" in joined and _PART_FORMULA.search(joined)))
+def _holds_formula(joined: str, delimiter: str) -> bool:
+    """Whether one of the cells, which line feeds part, may be run as a formula, or a part of it behind a separator."""
+    marks = _SEPARATORS[delimiter]
+    holds_mark = ";" in joined or (delimiter != "," and "," in joined)
+    return bool(_CELL_FORMULA.search("\n" + joined) or (holds_mark and _PART_FORMULAS[marks].search(joined)))
 
 
 def _needs_quotes(text: str) -> bool:

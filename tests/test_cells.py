@@ -97,6 +97,14 @@ def test_numbers_stay_numbers() -> None:
     assert cells == ["200", "-7", "-5,25", "'+49 89 1", "'-2+3"]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_part_behind_a_comma_is_disarmed_where_that_is_not_the_delimiter(delimiter: str) -> None:
+    """A file with semicolons, opened where commas part cells, is parted within quotation marks as well."""
+    layout = Layout(("row", "reason"), delimiter=delimiter)
+    assert row_text(layout, result(reason="x,=1+1,y;@z")) == f'1{delimiter}"x,\'=1+1,y;\'@z"\r\n'
+    assert row_text(Layout(("row", "reason")), result(reason="x,=1+1,y;@z")) == '1,"x,=1+1,y;\'@z"\r\n'
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_cell_with_any_usual_delimiter_is_quoted(delimiter: str) -> None:
     """Whichever delimiter is in use, a cell with one of the others is quoted, for importers that split at them all."""
