@@ -114,7 +114,7 @@ def join_numbered(path: Path, heading: bytes) -> None:
 
     Raises OSError, and ValueError if one of them does not begin with *heading*.
     """
-    parts = list(takewhile(Path.exists, (numbered(path, number) for number in count(1))))
+    parts = list(takewhile(Path.is_file, (numbered(path, number) for number in count(1))))
     for part in parts:
         if not _begins_with(part, heading):
             raise ValueError(f'"{part}" does not begin as this report would')
@@ -146,7 +146,7 @@ def write_numbered(
     for number in count(1):
         part = numbered(path, number)
         exists = part.exists()
-        if exists and not (ending.overwrite or (ending.resumed and _begins_with(part, heading))):
+        if exists and not (ending.overwrite or (ending.resumed and part.is_file() and _begins_with(part, heading))):
             if first is None:
                 break
             raise FileExistsError(errno.EEXIST, "it exists", str(part))

@@ -468,6 +468,18 @@ def test_going_on_replaces_no_numbered_file_of_another(tmp_path: Path) -> None:
     assert numbered(path, 3).read_text() == "mine"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_the_place_of_a_numbered_file_is_not_read(tmp_path: Path) -> None:
+    """It would never end."""
+    path, ending = tmp_path / "out.csv", Ending(split_rows=3)
+    report = open_report(path, layout(), ending)
+    report.write(pairs(SHUFFLED))
+    report.close()
+    os.mkfifo(numbered(path, 1))
+    with pytest.raises(FileExistsError):
+        go_on(path, layout(), ending)
+
+
 def test_a_split_file_of_another_is_not_replaced(tmp_path: Path) -> None:
     """A numbered file that is there is refused at once, or where it came meanwhile, at the end, with all rows kept."""
     path, ending = tmp_path / "out.csv", Ending(split_rows=2)
