@@ -27,6 +27,7 @@ __all__ = ["ChainCookies"]
 
 MOST_COOKIES = 180  # of one answer, the last ones; and characters of one: as Chromium has it
 MOST_CHARACTERS = 4096
+MOST_PATH = 1024  # characters of a path that decide, as many as a cookie's Path may have: RFC 6265bis, section 5.7
 
 _IS_DOMAIN = re.compile(r"\.?[^.]").match
 _IS_WHOLE = re.compile(r"-?[0-9]+\Z").match
@@ -55,7 +56,7 @@ class ChainCookies:
             # Python's own policy sends what was set for a host alone to all hosts below it.
             alone = DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
             jar = self._jars[_port(url)] = CookieJar(alone)
-        request = urllib.request.Request(url.text)  # noqa: S310
+        request = _request(url)
         for value in set_cookie.split("\n")[-MOST_COOKIES:]:
             cookie = _as_browsers_read(value, url)
             if cookie:  # one by one: of several the jar takes back first what is to be taken back
@@ -66,7 +67,7 @@ class ChainCookies:
         jar = self._jars.get(_port(url))
         if jar is None:
             return ""
-        request = urllib.request.Request(url.text)  # noqa: S310
+        request = _request(url)
         jar.add_cookie_header(request)
         return (request.get_header("Cookie") or "").encode("latin-1").decode("utf-8", "surrogateescape")
 
@@ -136,6 +137,12 @@ class _Answer:
 
     def info(self) -> Message:
         return self.headers
+
+
+def _request(url: Url) -> urllib.request.Request:
+    """Return what tells the jar of *url*: it looks through the path for each cookie, and the query is none of it."""
+    path = url.target.partition("?")[0][:MOST_PATH]
+    return urllib.request.Request(url._replace(target=path).text)  # noqa: S310
 
 
 def _port(url: Url) -> int:

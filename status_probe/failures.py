@@ -121,12 +121,12 @@ def _connect_failure(error: ConnectFailed) -> Failure:
     if code in _TIMED_OUT:
         return Failure(Outcome.CONNECT_TIMEOUT, "the connection attempt got no answer")
     if code in _RESET:  # a server that resets at once is seen in connecting or in sending, as it happens
-        return Failure(Outcome.CONNECTION_LOST, "the server reset the connection before an answer")
+        return Failure(Outcome.CONNECTION_LOST, "the server reset the connection before an answer", "handshake_ended")
     return Failure(Outcome.CONNECT_ERROR, _CONNECT_SENTENCES.get(code or 0, "the connection could not be made"))
 
 
 def _cause(error: Exception) -> str:
-    return error.cause if isinstance(error, NameFailure | ProxyFailed) else ""
+    return error.cause if isinstance(error, ConnectionLost | NameFailure | ProxyFailed) else ""
 
 
 # What may be gone in a moment.  A port on which nothing listens stays so, unless something did a moment ago.

@@ -80,7 +80,11 @@ class ProxyFailed(requests.exceptions.ProxyError):
 
 
 class ConnectionLost(requests.ConnectionError):
-    """The server ended the connection before an answer."""
+    """The server ended the connection before an answer; *cause* is "handshake_ended" where it did so before that."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ReadTimedOut(requests.ReadTimeout):

@@ -25,12 +25,11 @@ __all__ = ["Probe"]
 
 log = logging.getLogger("status_probe")
 
+MOST_CHAIN = 40_000  # characters; a spreadsheet's cell has 32,767
 _BLANKS = "\t\n\f\r "  # what browsers strip: U+00A0 belongs to the address
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
-_NO_TLS_THERE = frozenset({
-    Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR, Outcome.CONNECTION_LOST,
-})  # fmt: skip
+_NO_TLS_THERE = frozenset({Outcome.CONNECT_REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR})
 _NO_TLS_CAUSES = frozenset({
     "plain_http", "handshake_refused", "handshake_ended", "refused", "unanswered",  # the last two by a proxy
 })  # fmt: skip
@@ -187,7 +186,7 @@ class Probe:
         An address that comes back is no circle before it leads on as it did: there are firewalls that lead a client to
         the same address once, to see whether it follows, and logins that are kept by client.
         """
-        shown = redact(location[:5000])[:200]  # cut last, or half a password would be shown
+        shown = redact(location[:2500])[:200]  # cut last, or half a password would be shown
         shown = shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             following = chain.secured(join(chain.url, location))
@@ -224,7 +223,7 @@ class Probe:
             meaning,
             hops[-1].url if hops else "",  # final_url
             max(0, chain.asked - 1),  # redirects
-            chain.text,  # redirect_chain
+            chain.text[:MOST_CHAIN],  # redirect_chain
             round(chain.elapsed * 1000) if chain.asked else None,
             attempts,
             chain.method if chain.head else "",

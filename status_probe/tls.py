@@ -167,7 +167,7 @@ def is_matched_by_us(host: str) -> bool:
 
     Its context has ``check_hostname`` off then, and `_match_host` is to follow.  Seen: openssl/openssl#12566.
     """
-    return "_" in host.partition(".")[0]
+    return "_" in host.partition(".")[0] and ":" not in host  # no zone of IPv6
 
 
 def start_tls(
@@ -207,7 +207,7 @@ def start_tls(
             raise limits.connect_timed_out(HANDSHAKE) from None
         if isinstance(error, ssl.SSLError | ValueError):
             raise TLSFailed("the TLS handshake failed") from error
-        raise ConnectionLost("the server reset the connection during the TLS handshake") from error
+        raise ConnectionLost("the server reset the connection during the TLS handshake", "handshake_ended") from error
     return wrapped
 
 

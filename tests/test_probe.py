@@ -163,6 +163,15 @@ def test_a_handshake_that_failed_is_told_where_http_has_no_answer_either():
     assert (row.outcome, row.ip, row.redirects) == (Outcome.TLS_ERROR, "127.0.0.1", 0)
 
 
+@pytest.mark.parametrize("end", [reset(), close()], ids=["reset", "close"])
+def test_what_is_lost_after_the_handshake_is_not_asked_for_in_the_clear(end):
+    """A line without a scheme: there is TLS, and what was sent under it is not sent again without."""
+    with Server(end, tls=server_context()) as server:
+        row = ask_one(f"127.0.0.1:{server.port}/", headers=(("X-Key", "geheim"),))
+        assert server.connections == 1
+    assert (row.status, row.outcome) == (None, Outcome.CONNECTION_LOST)
+
+
 def test_a_handshake_that_failed_is_told_where_http_does_not_go_to_that_port():
     """A line without a scheme: a port that refused TLS calls plain HTTP a bad request, which says nothing of the site.
 

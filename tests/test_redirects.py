@@ -262,6 +262,25 @@ def test_cookies_are_bounded():
     assert "c1999=1" in sent
 
 
+def test_cookies_on_a_long_way_take_no_time():
+    """The jar looks through the path for each cookie, and the time is the attempt's."""
+    cookies = [("Set-Cookie", f"c{number}=1; Path=/") for number in range(180)]
+    there = redirect("/end/" + "[" * 60_000, headers=cookies)
+    with Server({"/": there, "*": END}) as server, within(1.5):
+        assert ask_one(server.url()).status == 410
+        assert server.log[1].header("Cookie").count("=") == 180
+
+
+def test_an_address_beyond_all_measure_is_not_followed():
+    """No server takes it as a request, and each hop of it would be kept."""
+    with Server({"/": redirect("/" + "x" * 70_000)}) as server:
+        row = ask_one(server.url())
+        assert len(server.log) == 1
+    assert (row.status, row.outcome) == (302, Outcome.BAD_REDIRECT)
+    assert "longer than 65,536 characters" in row.error
+    assert len(row.error) < 400
+
+
 def test_an_address_with_credentials_is_another_one():
     """A redirect to the same address with a name and a password is no circle."""
 
