@@ -183,7 +183,7 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise argparse.ArgumentTypeError(f"'{text}', expected 'NAME: VALUE'")
+        raise argparse.ArgumentTypeError("expected 'NAME: VALUE'")  # what was typed may be a secret
     return name.strip(), value.strip()
 
 

@@ -102,7 +102,9 @@ def _run_command(words: list[str], stop: Stop) -> int:
         from .explain import explain
 
         items = [*arguments.explain, *arguments.sources]
-        return _print(explain(items, _printable(_options(arguments, None)), terminal_width(sys.stdout)))
+        options = _printable(_options(arguments, None))
+        _tune_look_ups(options, stop)
+        return _print(explain(items, options, terminal_width(sys.stdout)))
     with ExitStack() as stack:
         demo = stack.enter_context(_demo_server()) if arguments.demo else None
         options = _options(arguments, demo)
@@ -143,7 +145,6 @@ def _as_broken_pipe() -> Iterator[None]:
 
 
 def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
-    from .machine import ask_name_servers_soon
     from .options import Options
 
     given = {name: value for name, value in vars(arguments).items() if name in Options.__dataclass_fields__}
@@ -152,9 +153,7 @@ def _options(arguments: argparse.Namespace, demo: DemoServer | None) -> Options:
         from .demo import DEMO_LIMITS
 
         given = {**DEMO_LIMITS, "proxy": "", "insecure": True, **given}  # so the environment is not asked
-    options = Options(**given)
-    ask_name_servers_soon(options.connect_timeout)
-    return options
+    return Options(**given)
 
 
 def _demo_server() -> DemoServer:
@@ -248,6 +247,7 @@ def _probe_all(
     from .run import Run
     from .warned import warnings_through
 
+    _tune_look_ups(options, stop)
     warnings: deque[str] = deque()
     with warnings_through(warnings.append, verbose=arguments.verbose):
         run = Run(targets, options)  # what is wrong with an option is told first, then with the output
@@ -273,6 +273,14 @@ def _probe_all(
             for line in _how_to_go_on(arguments, words, options.lang, targets):
                 say(sys.stderr, plain(line))
     return status
+
+
+def _tune_look_ups(options: Options, stop: Stop) -> None:
+    """Have names looked up in time, where the process is ours."""
+    from .machine import ask_name_servers_soon
+
+    if stop.for_good:
+        ask_name_servers_soon(options.connect_timeout)
 
 
 def _accepted(arguments: argparse.Namespace) -> frozenset[int] | None:

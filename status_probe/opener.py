@@ -92,10 +92,18 @@ class Opener:
             return context  # mostly
         with self._context_lock:
             if is_ours not in self._contexts:
-                context = self._make_context()
-                context.check_hostname = context.check_hostname and not is_ours
-                self._contexts[is_ours] = context
+                self._contexts[is_ours] = self._new_context(is_ours)
             return self._contexts[is_ours]
+
+    def _new_context(self, is_ours: bool) -> ssl.SSLContext:
+        try:
+            context = self._make_context()
+        except ValueError:
+            if False not in self._contexts:
+                raise
+            return self._contexts[False]  # a file that could be read once only: the stricter one, then
+        context.check_hostname = context.check_hostname and not is_ours
+        return context
 
     def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
         """Open a connection to the host itself, unless it is known to answer no attempt at that."""

@@ -121,9 +121,10 @@ class Attempt(NamedTuple):
 class Phase:
     """What an attempt is doing at this moment: written by the thread that asks, read by others."""
 
-    __slots__ = ("ip", "name")
+    __slots__ = ("home", "ip", "name")
 
-    def __init__(self) -> None:
+    def __init__(self, home: str = "") -> None:
+        self.home = home  # the host that is listed, by its key
         self.name = "beginning"
         self.ip = ""  # connected to last
 

@@ -20,7 +20,7 @@ from .repeats import Claim, Repeats
 from .session import Session
 from .tls import open_context
 from .transport import Transport
-from .urls import InvalidURL, Url, has_scheme, host_key, show_host
+from .urls import InvalidURL, Url, has_scheme, show_host
 from .workers import Finished, InFlight, Task, Workers
 
 __all__ = ["MAX_BATCH", "Pair", "Run", "open_probe"]
@@ -81,7 +81,7 @@ class Run:
             ahead=AHEAD + AHEAD_A_WORKER * options.workers,
             hosts_ahead=HOSTS_A_WORKER * options.workers,
         )
-        self._session.transport.is_wanted = lambda host, port: self._queue.holds(host_key(host, port))
+        self._session.transport.is_wanted = self._queue.holds
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)
         self.workers = Workers(

@@ -48,7 +48,7 @@ class Stop:
         self.asked = False
         self._raises = True
         self._has_raised = False
-        self._for_good = for_good
+        self.for_good = for_good
         self._blocked: object | None = None  # what may wait for a reader, while it lasts
         self._is_over = False
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -65,7 +65,7 @@ class Stop:
     def __exit__(self, *_: object) -> None:
         self._is_over = True
         for number, before in self._before.items():
-            signal.signal(number, signal.SIG_IGN if self._for_good else before or signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if self.for_good else before or signal.SIG_DFL)
 
     def only_note(self) -> None:
         """Let signals only set *asked* from now on."""
@@ -96,7 +96,7 @@ class Stop:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         is_first, self.asked = not self.asked, True
-        if self._for_good and is_first:
+        if self.for_good and is_first:
             with contextlib.suppress(RuntimeError):  # out of threads
                 _thread.start_new_thread(self._end_what_is_stuck, ())  # whom this breaks may hold threading's locks
         if self._raises:

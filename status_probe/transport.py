@@ -15,7 +15,7 @@ from .limits import ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaus
 from .opener import Opener
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules
-from .urls import Url
+from .urls import Url, host_key
 
 __all__ = ["StaleConnection", "Transport"]
 
@@ -40,7 +40,7 @@ class Transport:
         self.opener = opener
         self._proxies = proxies
         self._pool = Pool(max_idle)
-        self.is_wanted: Callable[[str, int], bool] = lambda _host, _port: True  # whether more will be asked there
+        self.is_wanted: Callable[[str], bool] = lambda _: True  # whether more URLs of a host, by its key, are listed
 
     def ask(self, method: str, url: Url, header_lines: str, limits: Limits, *, anew: bool = False) -> Answer:
         """Send a request and return its final answer.
@@ -78,7 +78,7 @@ class Transport:
         elif answer.has_surplus:
             answer.connection.close()
             self._pool.distrust(answer.origin)
-        elif not answer.is_whole and not self._is_body_worth_it(answer):
+        elif not answer.is_whole and not self._is_body_worth_it(answer, limits):
             answer.connection.close()
         elif self._read_to_end(answer, limits):
             self._keep(answer)
@@ -182,10 +182,14 @@ class Transport:
         answer.connection.shape = answer.shape
         self._pool.put(answer.origin, answer.connection)
 
-    def _is_body_worth_it(self, answer: Answer) -> bool:
-        """Whether to wait for the rest of a body: not for a redirect's, nor where nothing more will be asked."""
+    def _is_body_worth_it(self, answer: Answer, limits: Limits) -> bool:
+        """Whether to wait for the rest of a body: not for a redirect's, nor where nothing more will be asked.
+
+        What is listed of the host that led here will mostly be led here, too.
+        """
         _, host, port, _ = answer.origin
-        return answer.head.status // 100 != 3 and self.is_wanted(host, port)
+        places = {host_key(host, port), limits.phase.home} - {""}
+        return answer.head.status // 100 != 3 and any(map(self.is_wanted, places))
 
     def _read_to_end(self, answer: Answer, limits: Limits) -> bool:
         """Read to the end of the body; False, and the connection closed, where that does not come soon."""

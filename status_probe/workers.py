@@ -209,7 +209,7 @@ class Workers:
         try:
             if task.asking is None:
                 task.attempts += 1
-                task.phase = Phase()
+                task.phase = Phase(task.home)
                 task.asking = self._probe(task.target, task.url, task.attempts, task.phase)
             host = next(task.asking)
             while host == task.host and self._queue.may_go_on(host):

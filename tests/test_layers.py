@@ -39,7 +39,7 @@ RESERVED = {
     "argparse": {"arguments", "cli"},
     "typing_extensions": set[str](),  # for type checkers only
 }
-WRITERS = {"cli", "console", "demo", "follow", "progress", "summary"}
+WRITERS = {"cli", "console", "demo", "follow", "progress", "stops", "summary"}
 
 
 def room_of(path: Path) -> str:

@@ -98,6 +98,20 @@ def test_out_of_threads_for_look_ups_is_our_own_fault(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc reads it")
+@pytest.mark.parametrize("argv", ["None", "['-q', 'no-url']"])
+def test_only_a_process_of_its_own_is_tuned(argv):
+    """The command has name servers asked again; a program that calls it keeps its environment."""
+    script = (
+        "import os, sys\nfrom status_probe import cli, machine\nmachine.RESOLVER = machine.Path(os.devnull)\n"
+        f"sys.argv[1:] = ['-q', '-']\ncli.main({argv})\nprint('RES_OPTIONS' in os.environ)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, input="", capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.stdout.splitlines()[-1] == str(argv == "None")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc reads it")
 @pytest.mark.parametrize(("file", "variable", "expected"), [
     ("nameserver 127.0.0.1\n", None, "timeout:2 attempts:5"),
     ("options rotate\n# timeout:1\n", None, "timeout:2 attempts:5"),

@@ -14,7 +14,7 @@ from status_probe.repeats import Repeats
 from status_probe.run import Run
 from status_probe.workers import ThreadLost
 from tests.asking import trusted, within
-from tests.server import Server, answer, hang, pause, server_context
+from tests.server import Server, answer, hang, pause, redirect, server_context
 
 
 def run_over(*urls: str, **options: object) -> Run:
@@ -43,6 +43,16 @@ def test_a_body_is_waited_for_only_where_its_connection_is_wanted(monkeypatch: p
             rows = [result for batch in run.batches() for _, result in batch]
         assert server.connections < 4
     assert [row.status for row in rows] == [200] * 6
+
+
+def test_a_connection_is_wanted_by_what_is_listed_elsewhere_and_led_here() -> None:
+    """A list of one host mostly redirects to another: the connections there are used again, be its bodies late."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+    with Server([head, pause(0.02), b"body"]) as site, Server(lambda request: redirect(site.url(request.path))) as door:
+        with within(10.0), run_over(*(door.url(f"/{n}") for n in range(12)), workers=1) as run:
+            rows = [result for batch in run.batches() for _, result in batch]
+        assert site.connections < 4
+    assert [row.status for row in rows] == [200] * 12
 
 
 def test_a_repeat_that_comes_as_the_list_ends_has_its_row() -> None:
