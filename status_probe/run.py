@@ -81,7 +81,7 @@ class Run:
             ahead=AHEAD + AHEAD_A_WORKER * options.workers,
             hosts_ahead=HOSTS_A_WORKER * options.workers,
         )
-        self._session.transport.is_wanted = self._queue.holds
+        self._session.transport.is_wanted = self._is_wanted
         watch = NetworkWatch(options.max_retry_wait or 1.0, second_chances=options.retries > 0)
         self._outage = Outage(watch, self._queue, self._can_reach)
         self.workers = Workers(
@@ -168,6 +168,11 @@ class Run:
         """Whether there is a way to *host*, a name and a port."""
         name, _, port = str(host).rpartition(":")
         return self._session.transport.can_reach(name, int(port), self._options.connect_timeout)
+
+    def _is_wanted(self, host: str) -> bool:
+        """Whether more URLs of *host* are listed, or may be: of a list that comes slowly not much is in sight."""
+        sees_ahead = self.workers.is_fed or self._queue.qsize() >= AHEAD // 2
+        return not sees_ahead or self._queue.holds(host)
 
     def _batch(self) -> list[Pair]:
         batch: list[Pair] = []

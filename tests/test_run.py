@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -53,6 +54,26 @@ def test_a_connection_is_wanted_by_what_is_listed_elsewhere_and_led_here() -> No
             rows = [result for batch in run.batches() for _, result in batch]
         assert site.connections < 4
     assert [row.status for row in rows] == [200] * 12
+
+
+def test_a_connection_may_be_wanted_by_what_a_slow_list_still_brings() -> None:
+    """A program that hands over the next URL when it has the last result uses few connections, too."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+    came = threading.Semaphore(1)
+
+    def slowly() -> Iterator[Target]:
+        for number in range(12):
+            assert came.acquire(timeout=5)
+            yield Target(number, number + 1, server.url(f"/{number}"))
+
+    with Server([head, pause(0.02), b"body"]) as server:
+        with within(10.0), Run(slowly(), Options(proxy="", workers=2)) as run:
+            for batch in run.batches():
+                for _, result in batch:
+                    assert result.status == 200
+                    came.release()
+        assert len(server.log) == 12
+        assert server.connections < 4
 
 
 def test_a_repeat_that_comes_as_the_list_ends_has_its_row() -> None:
