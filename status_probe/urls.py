@@ -59,8 +59,11 @@ _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~:%-]+").fullmatch
 _MISTYPED_SCHEME = re.compile(r"https?\.?(?:[/\\：]|\Z)|[^/\\?#]*[:：][/\\]{2}", re.IGNORECASE).match
 _QUOTES = frozenset({"Pi", "Pf", "Ps", "Pe"})  # Unicode's quotation marks and brackets, by category
 _MAY_HOLD_URL = re.compile(r"[/\\]|https?:", re.IGNORECASE).search
-# Each byte is looked at a few times at most.
-_PASSWORD_WITHIN = re.compile(r"(://(?:[^\s/?#\\:%]|%(?!3A))*(?::|%3A))[^\s/?#\\]*@", re.IGNORECASE)
+# Faster than what finds passwords in any text: a redirect's address may be a long one.
+_USER = r"(?:[^\s/?#\\:%]|%(?!3A))*(?::|%3A)"
+_PASSWORD_WITHIN = re.compile(
+    rf"([/\\]{{2}}{_USER})[^\s/?#\\]*@|(https?:[/\\]?{_USER})[^\s/?#\\]{{0,500}}@", re.IGNORECASE
+)
 _STRIPPED = "".join(map(chr, range(0x21)))  # C0 controls and the blank, around a URL
 _REMOVED = str.maketrans("", "", "\t\r\n")  # wherever they stand
 
@@ -98,7 +101,7 @@ class Url(NamedTuple):
     @property
     def shown(self) -> str:
         """The whole URL with the user's name, and ``***`` for the password, also for those of URLs within it."""
-        text = _PASSWORD_WITHIN.sub(r"\1***@", self.text) if "@" in self.target else self.text
+        text = _PASSWORD_WITHIN.sub(r"\1\2***@", self.text) if "@" in self.target else self.text
         if self.username is None:
             return text
         name, colon, _ = self.username.partition(":")  # one that was written as %3A may hide a password
@@ -187,15 +190,17 @@ def decode_location(raw: bytes) -> str:
 # A password follows 'user:' at the start of an authority, or of a word; a port and the schemes of addresses do not.
 # It ends at the last '@' before the path.  One with a raw '/', '?' or '#' in it makes the URL invalid, but is no less
 # a secret, so what is no port is covered up to the word's last '@'.  The bound keeps a hostile line of a megabyte from
-# taking minutes, and a name ends where another word may begin: else each byte would be looked at from each before it.
+# taking minutes, and a word's name ends where another may begin: else each byte would be looked at from each before it.
 _AFTER_USER = r"""(
-        (?: https?:[/\\]* | [/\\]{2}
-          | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): ) )
-        (?! \[[^\s/?#\\@]*\] (?: [:/?#\\\s] | \Z) ) (?: [^\s/?#\\:%"'(<] | %(?!3A) )* (?: : | %3A )
+        (?: (?: https?:[/\\]* | [/\\]{2} ) ADDRESS (?: [^\s/?#\\:%] | %(?!3A) )*
+          | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): )
+            ADDRESS (?: [^\s/?#\\:%"'(<] | %(?!3A) )* )
+        (?: : | %3A )
     )
     (?! [0-9]{0,5} (?: [/?#\\BLANK] | \Z) )
     (?: [^/?#\\\r\n]{0,2000}@ | \S{0,2000}@ )
     """
+_AFTER_USER = _AFTER_USER.replace("ADDRESS", r"(?! \[[^\s/?#\\@\[]*\] (?: [:/?#\\\s] | \Z) )")  # an IPv6 one is no user
 _PASSWORD = re.compile(_AFTER_USER.replace("BLANK", ""), re.VERBOSE | re.IGNORECASE)
 _PASSWORD_IN_NOTE = re.compile(_AFTER_USER.replace("BLANK", r"\s"), re.VERBOSE | re.IGNORECASE)
 
