@@ -349,6 +349,12 @@ def test_what_is_no_part_of_a_url_stays_out_of_it(write: Write, surplus: str) ->
     assert (target.url, target.fault) == ("http://a/x", "")
 
 
+def test_a_quoted_url_and_one_that_another_follows_are_whole(write: Write) -> None:
+    """What stands behind them is no part of theirs."""
+    name = write("l.csv", 'id,url\n1,"http://a/x,1",note\n2,http://a/x,http://b/\n')
+    assert urls(name) == ["http://a/x,1", "http://a/x"]
+
+
 def test_columns_have_a_bound(write: Write) -> None:
     """A heading of thousands is refused: each record that waits would have a cell for each."""
     assert "2,001 columns" in refusal(str(write("l.csv", "url" + ",a" * 2000 + "\nhttp://a/\n")))

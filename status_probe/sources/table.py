@@ -37,7 +37,7 @@ _ONE_COLUMN = "\x1f"  # a delimiter that no list has
 _FULL_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _HOST_URL = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d_]{2,}\.?(:\d+)?([/?#]\S*)?")
 _SEPARATOR_LINE = re.compile(r'"?sep=."?', re.IGNORECASE)  # spreadsheets put it above the heading
-_PARTS_OF_NO_URL = re.compile(r"\s|[,;](?:[,;]|\Z)").search  # in what follows a URL in its cell
+_PARTS_OF_NO_URL = re.compile(r"\s|[,;](?:[,;]|\Z|[A-Za-z]+://)").search  # in what follows a URL in its cell
 _QUOTATION = re.compile(r'"[^"]*("|$)')
 
 _TOO_LONG = f"record longer than {RECORD_LIMIT:,} characters: is a quotation mark not closed?"
@@ -73,7 +73,9 @@ class Table:
         for row, (cells, fault) in self._numbered():
             single = cells[place] if place < len(cells) else ""
             fitted = self._fitted(cells)
-            url, no_url = checked(single if _PARTS_OF_NO_URL(fitted[place][len(single) :]) else fitted[place])
+            further = fitted[place][len(single) :]
+            was_quoted = self._delimiter in single
+            url, no_url = checked(single if was_quoted or _PARTS_OF_NO_URL(further) else fitted[place])
             own_cells = [
                 (redact if column == place else redact_note)(cell[: 2 * CELL_LIMIT])[:CELL_LIMIT]
                 for column, cell in enumerate(fitted)
