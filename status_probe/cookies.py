@@ -35,7 +35,7 @@ _IS_WHOLE = re.compile(r"-?[0-9]+\Z").match
 # What is kept of the attributes that count, None where the value of one does not.
 _READERS: dict[str, Callable[[str], str | None]] = {
     "secure": lambda _: "",
-    "path": lambda value: value if value.startswith("/") else None,
+    "path": lambda value: value if value.startswith("/") and len(value) <= MOST_PATH else None,
     "domain": lambda value: value if _IS_DOMAIN(value) else None,
     "max-age": lambda value: value[:12] if _IS_WHOLE(value) else None,  # the jar computes with floats
     "expires": lambda value: _age_at(value),
@@ -141,7 +141,9 @@ class _Answer:
 
 def _request(url: Url) -> urllib.request.Request:
     """Return what tells the jar of *url*: it looks through the path for each cookie, and the query is none of it."""
-    path = url.target.partition("?")[0][:MOST_PATH]
+    path = url.target.partition("?")[0]
+    if len(path) > MOST_PATH:
+        path = path[:MOST_PATH] + "/"  # so that no cookie set there goes elsewhere
     return urllib.request.Request(url._replace(target=path).text)  # noqa: S310
 
 

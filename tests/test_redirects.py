@@ -271,6 +271,15 @@ def test_cookies_on_a_long_way_take_no_time():
         assert server.log[1].header("Cookie").count("=") == 180
 
 
+def test_a_cookie_of_a_long_way_goes_nowhere_else():
+    """Without a Path it is for what lies beside the page that set it."""
+    far = "/" + "l" * 1100
+    there = redirect("/end", headers=[("Set-Cookie", "a=1")])
+    with Server({"/": redirect(f"{far}/x"), f"{far}/x": there, "/end": END}) as server:
+        assert ask_one(server.url()).status == 410
+        assert server.log[-1].header("Cookie") == ""
+
+
 def test_an_address_beyond_all_measure_is_not_followed():
     """No server takes it as a request, and each hop of it would be kept."""
     with Server({"/": redirect("/" + "x" * 70_000)}) as server:
