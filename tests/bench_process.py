@@ -43,6 +43,7 @@ def run(command: Sequence[str], folder: Path = ROOT) -> Usage:
     began = time.perf_counter()
     with started(command, folder) as process:
         watchdog = threading.Timer(LONGEST, _kill, [process])
+        watchdog.daemon = True  # a signal may come before it can be cancelled
         watchdog.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
