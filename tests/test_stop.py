@@ -80,7 +80,8 @@ def test_a_run_that_nobody_reads_ends_in_time(server: Server, tmp_path: Path, st
     with start_command("u.txt", *words, cwd=tmp_path, **{stream: writable}) as process:
         os.close(writable)
         try:
-            server.wait_until(lambda: len(server.log) - before == len(urls), 15)
+            # More, where requests of the test before come late: its command is gone by then.
+            server.wait_until(lambda: len(server.log) - before >= len(urls), 15)
             ended = stop(process, signal.SIGTERM)
         finally:
             process.kill()
