@@ -37,11 +37,14 @@ EOL: Final = "\r\n"
 _UNSEEN: Final = "\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"  # takes no room on the screen
 # What else may part cells where a file is opened with another delimiter than it has; a comma of its own is quoted.
 _SEPARATORS: Final = {",": ";", ";": ";,", "\t": ";,"}
-_FORMULAS: Final = {marks: re.compile(rf"(?:^|[{marks}])(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])") for marks in (";", ";,")}
+_FORMULAS: Final = {
+    delimiter: re.compile(rf"(?:^|[{marks}])(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])")
+    for delimiter, marks in _SEPARATORS.items()
+}
 _BEFORE_SIGN: Final = rf"(?:[^\S\n]|[\"{_UNSEEN}])*[=+\-@＝＋－＠]"
 _CELL_FORMULA: Final = re.compile(rf"\n{_BEFORE_SIGN}")  # in cells parted by line feeds: two searches for one
 _PART_FORMULAS: Final = {  # character are faster than one for either
-    marks: re.compile(rf"[{marks}]{_BEFORE_SIGN}") for marks in _FORMULAS
+    delimiter: re.compile(rf"[{marks}]{_BEFORE_SIGN}") for delimiter, marks in _SEPARATORS.items()
 }
 _NUMBER: Final = re.compile(r"-[0-9]{1,15}(?:[.,][0-9]{1,15})?")
 _BREAKS: Final = re.compile(r"\r\n|[\t-\r\x85\u2028\u2029]")
@@ -65,7 +68,7 @@ def safe_text(text: str, delimiter: str = ",") -> str:
     if not text.isprintable():  # false for more than we mind, never true for what we do mind
         text = _CONTROLS.sub("", _BREAKS.sub(" ", text))
         text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return _cut(_FORMULAS[_SEPARATORS[delimiter]].sub(_guarded, text))
+    return _cut(_FORMULAS[delimiter].sub(_guarded, text))
 
 
 def _guarded(found: re.Match[str]) -> str:
@@ -266,9 +269,8 @@ def _are_safe(cells: Sequence[str], delimiter: str) -> bool:
 
 def _holds_formula(joined: str, delimiter: str) -> bool:
     """Whether one of the cells, which line feeds part, may be run as a formula, or a part of it behind a separator."""
-    marks = _SEPARATORS[delimiter]
-    holds_mark = ";" in joined or (delimiter != "," and "," in joined)
-    return bool(_CELL_FORMULA.search("\n" + joined) or (holds_mark and _PART_FORMULAS[marks].search(joined)))
+    holds_mark = any(mark in joined for mark in _SEPARATORS[delimiter])
+    return bool(_CELL_FORMULA.search("\n" + joined) or (holds_mark and _PART_FORMULAS[delimiter].search(joined)))
 
 
 def _needs_quotes(text: str) -> bool:
