@@ -19,8 +19,8 @@ from typing import NamedTuple
 from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
-    "BLANKS", "DEFAULT_PORTS", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme", "host_key",
-    "join", "parse_url", "redact", "redact_note", "show_host",
+    "BLANKS", "DEFAULT_PORTS", "LONGEST", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme",
+    "host_key", "join", "parse_url", "redact", "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
@@ -30,7 +30,7 @@ _SPACES = "\t\n\r \xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000,
 _MARKS = "\ufeff" + "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))))
 BLANKS = _SPACES + _MARKS
 
-LONGEST = 65_536  # characters of an address
+LONGEST = 65_536  # characters of an address; eight times what servers take
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Sets of the URL Standard, section 1.3: what may stay in a path and in a query.  The quote in a query stays,

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from status_probe.records import Target
 from status_probe.sources import SourceError, TargetList
-from status_probe.sources.plain import LINE_LIMIT, URL_KEPT
+from status_probe.sources.plain import URL_KEPT
 from status_probe.sources.table import CELL_LIMIT, RECORD_LIMIT
-from status_probe.urls import BLANKS
+from status_probe.urls import BLANKS, LONGEST
 
 WAIT = 10.0  # seconds; the most that a test waits for another thread
 
@@ -146,7 +146,7 @@ def test_a_nul_is_escaped_rather_than_dropped(write: Write) -> None:
 
 def test_a_long_line_is_one_target_with_a_fault(write: Write) -> None:
     """A line beyond the limit has a fault and a short url; its neighbours are as they are."""
-    long = "http://long/" + "x" * (5 * LINE_LIMIT)
+    long = "http://long/" + "x" * (5 * LONGEST)
     before, target, after = read(write("list.txt", f"http://a/\n{long}\nhttp://b/"))
     assert (before.url, after.url, after.row) == ("http://a/", "http://b/", 3)
     assert target.url == long[:URL_KEPT]
@@ -157,8 +157,8 @@ def test_a_long_line_is_one_target_with_a_fault(write: Write) -> None:
 
 def test_a_line_at_the_limit_has_no_fault(write: Write) -> None:
     """The limit itself is allowed, one more is not."""
-    at, beyond = read(write("list.txt", "x" * LINE_LIMIT + "\n" + "x" * (LINE_LIMIT + 1)))
-    assert (at.fault, len(at.url)) == ("", LINE_LIMIT)
+    at, beyond = read(write("list.txt", "x" * LONGEST + "\n" + "x" * (LONGEST + 1)))
+    assert (at.fault, len(at.url)) == ("", LONGEST)
     assert beyond.fault
 
 
@@ -176,7 +176,7 @@ def test_a_long_line_takes_bounded_memory(write: Write, name: str) -> None:
 
 def test_no_part_of_a_password_is_shown_of_a_long_line(write: Write) -> None:
     """A URL that is cut is redacted before, since its end, by which a password is known, is lost."""
-    line = f"http://user:{'secret' * 332}@a/" + "x" * LINE_LIMIT  # the @ lies just beyond what is kept
+    line = f"http://user:{'secret' * 332}@a/" + "x" * LONGEST  # the @ lies just beyond what is kept
     assert "secret" not in read(write("list.txt", line))[0].url
 
 

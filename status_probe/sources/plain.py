@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from status_probe.sources.lines import Content, read_lines
-from status_probe.urls import BLANKS, redact
+from status_probe.urls import BLANKS, LONGEST, redact
 
 __all__ = ["Arguments", "Entry", "TextList", "checked"]
 
-LINE_LIMIT = 65_536  # characters; eight times what servers take as a URL
 URL_KEPT = 2_000  # characters kept of a URL that is too long to be one
 
-_TOO_LONG = f"longer than {LINE_LIMIT:,} characters"
+_TOO_LONG = f"longer than {LONGEST:,} characters"
 _MORE_THAN_A_URL = "it holds a tab or a line end, so more than a URL; a list with columns is to be named .tsv or .csv"
 _PARTS = re.compile(r"[\t\r\n]").search
 
@@ -59,7 +58,7 @@ class TextList:
         return sum(1 for line in self._lines() if (url := line.strip(BLANKS)) and url[0] != "#")
 
     def _lines(self) -> Iterator[str]:
-        return read_lines(self._content, self._encoding, LINE_LIMIT)
+        return read_lines(self._content, self._encoding, LONGEST)
 
 
 def checked(text: str) -> tuple[str, str]:
@@ -69,6 +68,6 @@ def checked(text: str) -> tuple[str, str]:
     one would be to ask for another page.
     """
     url = text.strip(BLANKS)
-    if len(text) > LINE_LIMIT:
+    if len(text) > LONGEST:
         return redact(url[: 2 * URL_KEPT])[:URL_KEPT], _TOO_LONG
     return url, _MORE_THAN_A_URL if _PARTS(url) else ""
