@@ -109,6 +109,10 @@ class Limits(NamedTuple):
         """Whether the deadline has passed, or is about to: by the clock a wait may end a moment before it."""
         return time.monotonic() >= self.deadline - TICK_SECONDS
 
+    def connect_until(self) -> float:
+        """Return until when a connection may take that is begun now, on the monotonic clock."""
+        return min(time.monotonic() + self.connect, self.deadline)
+
     def exceeded(self, phase: str) -> DeadlineExceeded:
         """Return the exception for a deadline that passed in *phase*."""
         return DeadlineExceeded(f"the time of {self.total:g} s ran out while {phase}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
@@ -45,20 +45,23 @@ class Opener:
         self._unreachable = Unreachable()
         self._make_context = context
         self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether we match the host's name, not OpenSSL
+        self._known_issuers: set[bytes] = set()
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
         self._watchdog = Watchdog() if SYSTEM_WAITS else None
         self._count_lock = threading.Lock()
         self.handshakes = 0  # of TLS, begun
 
-    def open(self, url: Url, proxy: Proxy | None, limits: Limits, until: float) -> Connection:
-        """Return a connection for *url* that is ready before *until* (monotonic).
+    def open(
+        self, url: Url, proxy: Proxy | None, limits: Limits, until: float, context: ssl.SSLContext | None = None
+    ) -> Connection:
+        """Return a connection for *url* that is ready before *until* (monotonic), under TLS by *context* or the run's.
 
         Raises what ``failures`` classifies.
         """
         if proxy is None:
-            return self._open_direct(url, limits, until)
+            return self._open_direct(url, limits, until, context)
         sock, ip = connect_through(proxy, url, self._resolve, self.load_context, limits, until, self._watchdog)
-        return self._connection(sock, ip, url, limits, until)
+        return self._connection(sock, ip, url, limits, until, context)
 
     def can_reach(self, host: str, port: int, proxy: Proxy | None, seconds: float) -> bool:
         """Whether *proxy*, or without one the host, can be connected to within *seconds*; nothing is asked.
@@ -95,6 +98,13 @@ class Opener:
                 self._contexts[is_ours] = self._new_context(is_ours)
             return self._contexts[is_ours]
 
+    def know(self, issuers: Iterable[bytes]) -> None:
+        """Verify as if each server had sent *issuers*, too: certificates in DER, themselves verified."""
+        with self._context_lock:
+            self._known_issuers.update(issuers)
+            for context in self._contexts.values():
+                context.load_verify_locations(cadata=b"".join(self._known_issuers))
+
     def _new_context(self, is_ours: bool) -> ssl.SSLContext:
         try:
             context = self._make_context()
@@ -103,9 +113,11 @@ class Opener:
                 raise
             return self._contexts[False]  # a file that could be read once only: the stricter one, then
         context.check_hostname = context.check_hostname and not is_ours
+        if self._known_issuers:
+            context.load_verify_locations(cadata=b"".join(self._known_issuers))
         return context
 
-    def _open_direct(self, url: Url, limits: Limits, until: float) -> Connection:
+    def _open_direct(self, url: Url, limits: Limits, until: float, context: ssl.SSLContext | None) -> Connection:
         """Open a connection to the host itself, unless it is known to answer no attempt at that."""
         place = (url.host, url.port)
         alone = self._unreachable.left_alone(place, limits.connect)
@@ -115,7 +127,7 @@ class Opener:
         addresses, began = self._resolve(*place, limits, until), time.monotonic()
         try:
             sock, ip = connect(addresses, limits, until)
-            connection = self._connection(sock, ip, url, limits, until)
+            connection = self._connection(sock, ip, url, limits, until, context)
         except (ConnectTimedOut, DeadlineExceeded):
             if time.monotonic() - began > 0.5 * min(limits.connect, limits.total):  # it had its time
                 self._unreachable.timed_out(place, began)
@@ -129,13 +141,16 @@ class Opener:
         self._unreachable.connected(place)
         return connection
 
-    def _connection(self, sock: Any, ip: str, url: Url, limits: Limits, until: float) -> Connection:
+    def _connection(
+        self, sock: Any, ip: str, url: Url, limits: Limits, until: float, context: ssl.SSLContext | None
+    ) -> Connection:
         """Return a connection over *sock*, under TLS where that is wanted."""
         limits.phase.ip = ip
         if url.scheme == "https":
             with self._count_lock:
                 self.handshakes += 1
-            sock = start_tls(sock, url.host, self.load_context(url.host), limits, until, self._watchdog)
+            context = context or self.load_context(url.host)
+            sock = start_tls(sock, url.host, context, limits, until, self._watchdog)
         return Connection(sock, ip, self._watchdog)
 
     def _resolve(self, host: str, port: int, limits: Limits, until: float) -> tuple[Address, ...]:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from .failures import RetryPolicy
 from .hostqueue import HostQueue
+from .issuers import Issuers
 from .machine import fit_to_limits
 from .names import Resolver
 from .netwatch import NetworkWatch
@@ -17,7 +18,7 @@ from .outage import Outage
 from .probe import Probe
 from .records import Result, Target
 from .repeats import Claim, Repeats
-from .session import Session
+from .session import HeaderLines, Session
 from .tls import open_context
 from .transport import Transport
 from .urls import InvalidURL, Url, has_scheme, show_host
@@ -52,7 +53,9 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     )
     if bundle or options.client_cert:
         opener.load_context()  # what is wrong with a file is told at once
-    session = Session(Transport(opener, options.proxy_rules(), fit.idle))
+    issuers = Issuers(opener, lambda: open_context(bundle))
+    own_lines = HeaderLines(options.fields()).lines
+    session = Session(Transport(opener, options.proxy_rules(), fit.idle, issuers, own_lines))
     return Probe(session, options), session
 
 

@@ -16,7 +16,8 @@ from .limits import HANDSHAKE, ConnectionLost, Limits, TLSFailed, causes
 from .watchdog import TLSSocket, Watchdog
 
 __all__ = [
-    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "open_context", "start_tls",
+    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "lacks_issuer", "open_context",
+    "start_tls", "verified_chain",
 ]  # fmt: skip
 
 FileName = str | os.PathLike[str]
@@ -31,18 +32,19 @@ _OP_LEGACY_SERVER_CONNECT = 0x4
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!DSS:!AESCCM"
 
 _WRONG_HOST = 62
+_UNKNOWN_ISSUER = ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing")
 _SHORT_KEY = ("other", "the certificate's key is too short")
 _WEAK_SIGNATURE = ("other", "the certificate is signed with an algorithm that is no longer safe")
 
 # What X509_verify_cert says (openssl/x509_vfy.h): a cause, and a sentence for the owner of the site.
 _CERTIFICATE_FAULTS: Mapping[int, tuple[str, str]] = {
-    2: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
+    2: _UNKNOWN_ISSUER,
     9: ("not_yet_valid", "the certificate is not yet valid"),
     10: ("expired", "the certificate has expired"),
     18: ("self_signed", "the certificate is self-signed"),
     19: ("self_signed", "the certificate chain ends in a self-signed certificate that is not trusted"),
-    20: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
-    21: ("unknown_issuer", "the certificate's issuer is not known, or an intermediate certificate is missing"),
+    20: _UNKNOWN_ISSUER,
+    21: _UNKNOWN_ISSUER,
     23: ("other", "the certificate was revoked"),
     _WRONG_HOST: ("wrong_host", "the certificate is for another host name"),
     64: ("wrong_address", "the certificate is not for this IP address"),
@@ -227,6 +229,24 @@ def _tls_in_tls(sock: ssl.SSLSocket, name: str, context: ssl.SSLContext) -> Any:
     from urllib3.util.ssltransport import SSLTransport
 
     return SSLTransport(sock, context, server_hostname=name)
+
+
+def verified_chain(sock: Any) -> list[bytes]:
+    """Return the certificates, in DER, by which a server was verified: its own first, that of an authority last.
+
+    Nothing for TLS within TLS.  The ssl module says it openly from Python 3.13 on, and did before to itself.
+    """
+    if hasattr(sock, "get_verified_chain"):
+        return list(sock.get_verified_chain())
+    inner = getattr(sock, "_sslobj", None)
+    chain = inner.get_verified_chain() if inner else None
+    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain or ()]
+
+
+def lacks_issuer(error: BaseException) -> bool:
+    """Whether a handshake failed because no issuer is known for a certificate of the server."""
+    verified = (part for part in causes(error) if isinstance(part, ssl.SSLCertVerificationError))
+    return any(_CERTIFICATE_FAULTS.get(part.verify_code) is _UNKNOWN_ISSUER for part in verified)
 
 
 def explain_tls(error: BaseException) -> tuple[str, str]:

@@ -11,10 +11,12 @@ import requests
 from . import wire
 from .answer import Answer
 from .connection import Connection, read_head
+from .issuers import Issuers
 from .limits import ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaustion
 from .opener import Opener
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules
+from .tls import lacks_issuer
 from .urls import Url, host_key
 
 __all__ = ["StaleConnection", "Transport"]
@@ -33,11 +35,21 @@ class StaleConnection(requests.ConnectionError):
 class Transport:
     """Asks one URL for one answer, over connections that are kept while that is safe.
 
-    *opener* makes new ones; *max_idle* are kept at most.
+    *opener* makes new ones; *max_idle* are kept at most; *issuers* finds certificates that servers leave out.
+    *own_lines* are the header lines of requests that no URL was listed for.
     """
 
-    def __init__(self, opener: Opener, proxies: ProxyRules = DIRECT, max_idle: int = 256) -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        proxies: ProxyRules = DIRECT,
+        max_idle: int = 256,
+        issuers: Issuers | None = None,
+        own_lines: str = "",
+    ) -> None:
         self.opener = opener
+        self._issuers = issuers
+        self._own_lines = own_lines
         self._proxies = proxies
         self._pool = Pool(max_idle)
         self.is_wanted: Callable[[str], bool] = lambda _: True  # whether more URLs of a host, by its key, are listed
@@ -216,16 +228,29 @@ class Transport:
         return False
 
     def _open(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
-        """Open a connection; where this machine is at its limits, once more without the idle ones."""
+        """Open a connection; once more where idle ones took what this machine had left, or an issuer was left out."""
         if url.scheme == "https":
             self.opener.load_context(url.host)  # once a run, and its time is none of the host's
-        until = min(time.monotonic() + limits.connect, limits.deadline)
         try:
-            return self.opener.open(url, proxy, limits, until)
+            return self.opener.open(url, proxy, limits, limits.connect_until())
         except OSError as error:
-            if not is_exhaustion(error) or not self._pool.clear():
+            if is_exhaustion(error):
+                is_mended = self._pool.clear()
+            else:
+                is_mended = lacks_issuer(error) and self._is_completed(url, proxy, limits)
+            if not is_mended:
                 raise
-        return self.opener.open(url, proxy, limits, until)
+        return self.opener.open(url, proxy, limits, limits.connect_until())
+
+    def _is_completed(self, url: Url, proxy: Proxy | None, limits: Limits) -> bool:
+        """Whether the certificate that the server of *url* leaves out is known now."""
+        return self._issuers is not None and self._issuers.complete(url, proxy, limits, self._fetch)
+
+    def _fetch(self, url: Url, limits: Limits) -> bytes:
+        """Return what is at *url*, nothing where that is no file."""
+        answer = self.ask("GET", url, self._own_lines, limits, anew=True)
+        body = self.read_body(answer, limits)
+        return body if answer.head.status == 200 else b""
 
 
 def _holds_answer(body: bytes) -> bool:

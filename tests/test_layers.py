@@ -18,6 +18,7 @@ FLOORS = (
     "again connection cookies dial hostqueue names progress proxies repeats resume sources summary tls",
     "answer failures outage pool report tunnels",
     "chain opener workers",
+    "issuers",
     "transport",
     "session",
     "options",
@@ -35,7 +36,7 @@ RESERVED = {
     "tqdm": {"progress"},
     "requests": {"connection", "limits", "opener", "session", "transport", "tunnels"},
     "http.client": {"cookies"},
-    "ssl": {"connection", "failures", "opener", "tls", "tunnels", "watchdog"},
+    "ssl": {"connection", "failures", "issuers", "opener", "tls", "tunnels", "watchdog"},
     "argparse": {"arguments", "cli"},
     "typing_extensions": set[str](),  # for type checkers only
 }

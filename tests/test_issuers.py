@@ -1,0 +1,219 @@
+"""Certificates that a server leaves out are fetched as browsers do, and trust nobody who is not trusted anyway."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from status_probe.records import Outcome, Result
+from tests.asking import ask, ask_one, within
+from tests.asking import trusted as trusted_by_tests
+from tests.server import Connection, Script, Server, answer, client_certificate_files, drip, hang, redirect
+
+HOST = "a.test"
+PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
+
+
+class Issued(NamedTuple):
+    """A certificate and its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(DER)
+
+
+def issue(
+    name: str, by: Issued | None = None, *, at: str = "", is_authority: bool = True, issuer_name: str = ""
+) -> Issued:
+    """Issue a certificate, *by* itself without an issuer, that says that its issuer's is *at* an address."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer = by.certificate.subject if by else subject
+    if issuer_name:
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer_name)])
+    builder = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.datetime(2000, 1, 1))
+        .not_valid_after(datetime.datetime(2999, 1, 1))
+        .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST), x509.DNSName("*.host.test")]), critical=False)
+    )
+    if at:
+        ldap, http = (
+            x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(address))
+            for address in ("ldap://directory.test/cn=x", at)
+        )
+        builder = builder.add_extension(x509.AuthorityInformationAccess([ldap, http]), critical=False)
+    return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+@cache
+def root() -> Issued:
+    """The authority that is trusted."""
+    return issue("root")
+
+
+@cache
+def trusted() -> str:
+    folder = Path(tempfile.mkdtemp(prefix="status-probe-tests-"))
+    path = folder / "root.pem"
+    path.write_bytes(root().certificate.public_bytes(PEM))
+    return str(path)
+
+
+def context_of(leaf: Issued, *others: Issued) -> ssl.SSLContext:
+    """Return a server's context that sends *leaf*, and after it *others*."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pems = b"".join(each.certificate.public_bytes(PEM) for each in (leaf, *others))
+    key = leaf.key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chain.pem"
+        path.write_bytes(pems + key)
+        context.load_cert_chain(path)
+    return context
+
+
+def ask_for(site: Server, **options: object) -> Result:
+    """Return the row of *site*, asked by the name that its certificate is for."""
+    return ask_one(site.url(host=HOST), **{"hosts": {HOST: ["127.0.0.1"]}, "ca_bundle": trusted(), **options})
+
+
+@pytest.mark.parametrize("encoding", [PEM, DER])
+@pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_issuer_that_is_left_out_is_fetched(encoding, highest):
+    """A visitor sees the page, and so do we; each certificate is fetched once a run."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = answer(200, body=middle.certificate.public_bytes(encoding))
+        context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
+        context.maximum_version = highest
+        with Server(answer(204), tls=context) as site, Server(answer(404), tls=context) as other:
+            hosts = {"a.test": ["127.0.0.1"], "a_b.host.test": ["127.0.0.1"]}
+            urls = site.url(host="a_b.host.test"), other.url(host="a.test"), other.url(host="a_b.host.test")
+            rows = ask(*urls, hosts=hosts, ca_bundle=trusted())
+            assert len(site.log) == 1
+        assert files.targets == ["/middle"]
+    assert [(row.status, row.attempts, row.redirects) for row in rows] == [(204, 1, 0), (404, 1, 0), (404, 1, 0)]
+
+
+def test_two_that_are_left_out_are_fetched():
+    """Each says where the next one is."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        upper = issue("upper", root())
+        lower = issue("lower", upper, at=files.url("/upper"))
+        routes |= {"/upper": answer(200, body=upper.der), "/lower": answer(200, body=lower.der)}
+        leaf = issue("leaf", lower, at=files.url("/lower"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            assert ask_for(site).status == 204
+        assert files.targets == ["/lower", "/upper"]
+
+
+def strangers(kind: str, at: str) -> list[Issued]:
+    """Return what is to be had where the leaf and its issuers say, step by step up; the second is *at* an address."""
+    if kind == "an authority of its own":
+        return [issue("stranger")]
+    if kind == "an issuer with an authority of its own":
+        stranger = issue("stranger")
+        return [issue("middle", stranger, at=at), stranger]
+    if kind == "an issuer whose own is named as ours":
+        return [issue("middle", issue("root"))]
+    return [issue("Stranger", issuer_name=" stranger ")]
+
+
+@pytest.mark.parametrize("kind", [
+    "an authority of its own", "an issuer with an authority of its own", "an issuer whose own is named as ours",
+    "one that is its own issuer by another spelling",
+])  # fmt: skip
+def test_what_is_fetched_is_no_authority(kind):
+    """Whoever stands between could write any address into a certificate: nothing is asked, no request leaves."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        chain = strangers(kind, files.url("/1"))
+        routes |= {f"/{number}": answer(200, body=each.der) for number, each in enumerate(chain)}
+        leaf = issue("leaf", chain[0], at=files.url("/0"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
+            assert site.log == []
+        assert files.targets == [f"/{number}" for number in range(len(chain))]
+    assert {row.outcome for row in rows} == {Outcome.TLS_ERROR}
+    assert {row.error for row in rows} == {
+        "the certificate's issuer is not known, or an intermediate certificate is missing"
+    }
+
+
+def test_a_leaf_is_no_issuer():
+    """The holder of a valid certificate cannot sign another one with it."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        holder = issue("holder", root(), is_authority=False)
+        routes["/holder"] = answer(200, body=holder.der)
+        with Server(answer(204), tls=context_of(issue("leaf", holder, at=files.url("/holder")))) as site:
+            assert ask_for(site).outcome is Outcome.TLS_ERROR
+            assert site.log == []
+
+
+@pytest.mark.parametrize("script", [
+    answer(404), answer(200), answer(200, body=b"<html>"), answer(200, body=b"-----BEGIN"), redirect("/middle"), hang(),
+    answer(200, body=b"\x30" * 200_000), [b"HTTP/1.1 200 OK\r\n\r\n", drip(b"x" * 1000, 0.05)], b"SSH-2.0\r\n",
+], ids=range(9))  # fmt: skip
+def test_what_is_no_certificate_costs_the_connect_time_at_most(script):
+    """Then the row tells of the certificate that is missing, as before; the host is not tried so again."""
+    with Server(script) as files:
+        leaf = issue("leaf", issue("middle", root()), at=files.url("/middle"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site, within(0.9):
+            rows = ask(
+                *[site.url(f"/{number}", host=HOST) for number in range(3)],
+                hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted(), connect_timeout=0.3,
+            )  # fmt: skip
+        assert files.targets == ["/middle"]
+    assert {(row.status, row.outcome) for row in rows} == {(None, Outcome.TLS_ERROR)}
+    assert {row.error for row in rows} == {
+        "the certificate's issuer is not known, or an intermediate certificate is missing"
+    }
+
+
+class Curious(Server):
+    """A server that notes the client certificate of each handshake that came to its end."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(tls=tls)
+        self.shown: list[bytes | None] = []
+
+    def serve(self, connection: Connection) -> None:
+        connection.start_tls(self.tls)
+        self.shown.append(connection.sock.getpeercert(True))
+        connection.hang()
+
+
+def test_nothing_of_the_users_goes_along(tmp_path):
+    """Where the files are the user's headers are not sent, and a server that is not known is shown no certificate."""
+    certificate, key = client_certificate_files(tmp_path)
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        stranger = issue("stranger")
+        routes["/0"] = answer(200, body=stranger.der)
+        context = context_of(issue("leaf", stranger, at=files.url("/0"), is_authority=False))
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(trusted_by_tests())
+        with Curious(tls=context) as site:
+            headers = [("X-Key", "secret"), ("Cookie", "a=b")]
+            ask_for(site, headers=headers, user_agent="mine", client_cert=str(certificate), client_key=str(key))
+        [request] = files.log
+    assert site.shown == [None, None]
+    assert request.header("User-Agent") == "mine"
+    assert not request.header("X-Key") + request.header("Cookie") + request.header("Authorization")
