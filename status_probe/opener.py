@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -45,7 +45,6 @@ class Opener:
         self._unreachable = Unreachable()
         self._make_context = context
         self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether we match the host's name, not OpenSSL
-        self._known_issuers: set[bytes] = set()
         self._context_lock = threading.Lock()  # so that one context is loaded, not one by each thread
         self._watchdog = Watchdog() if SYSTEM_WAITS else None
         self._count_lock = threading.Lock()
@@ -98,13 +97,6 @@ class Opener:
                 self._contexts[is_ours] = self._new_context(is_ours)
             return self._contexts[is_ours]
 
-    def know(self, issuers: Iterable[bytes]) -> None:
-        """Verify as if each server had sent *issuers*, too: certificates in DER, themselves verified."""
-        with self._context_lock:
-            self._known_issuers.update(issuers)
-            for context in self._contexts.values():
-                context.load_verify_locations(cadata=b"".join(self._known_issuers))
-
     def _new_context(self, is_ours: bool) -> ssl.SSLContext:
         try:
             context = self._make_context()
@@ -113,8 +105,6 @@ class Opener:
                 raise
             return self._contexts[False]  # a file that could be read once only: the stricter one, then
         context.check_hostname = context.check_hostname and not is_ours
-        if self._known_issuers:
-            context.load_verify_locations(cadata=b"".join(self._known_issuers))
         return context
 
     def _open_direct(self, url: Url, limits: Limits, until: float, context: ssl.SSLContext | None) -> Connection:

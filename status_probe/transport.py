@@ -232,19 +232,21 @@ class Transport:
         if url.scheme == "https":
             self.opener.load_context(url.host)  # once a run, and its time is none of the host's
         try:
-            return self.opener.open(url, proxy, limits, limits.connect_until())
+            return self._open_once(url, proxy, limits)
         except OSError as error:
             if is_exhaustion(error):
                 is_mended = self._pool.clear()
+            elif self._issuers and lacks_issuer(error):
+                is_mended = self._issuers.find(url, proxy, limits, self._fetch)
             else:
-                is_mended = lacks_issuer(error) and self._is_completed(url, proxy, limits)
+                is_mended = False
             if not is_mended:
                 raise
-        return self.opener.open(url, proxy, limits, limits.connect_until())
+        return self._open_once(url, proxy, limits)
 
-    def _is_completed(self, url: Url, proxy: Proxy | None, limits: Limits) -> bool:
-        """Whether the certificate that the server of *url* leaves out is known now."""
-        return self._issuers is not None and self._issuers.complete(url, proxy, limits, self._fetch)
+    def _open_once(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
+        context = self._issuers.context_for(url) if self._issuers else None
+        return self.opener.open(url, proxy, limits, limits.connect_until(), context)
 
     def _fetch(self, url: Url, limits: Limits) -> bytes:
         """Return what is at *url*, nothing where that is no file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ssl
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from status_probe import probe_urls
 from status_probe.records import Outcome, Result
 from tests.asking import ask, ask_one, within
 from tests.asking import trusted as trusted_by_tests
-from tests.server import Connection, Script, Server, answer, client_certificate_files, drip, hang, redirect
+from tests.server import Connection, Script, Server, answer, client_certificate_files, drip, hang, pause, redirect
 
 HOST = "a.test"
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
@@ -36,9 +38,19 @@ class Issued(NamedTuple):
 
 
 def issue(
-    name: str, by: Issued | None = None, *, at: str = "", is_authority: bool = True, issuer_name: str = ""
+    name: str,
+    by: Issued | None = None,
+    *,
+    at: str = "",
+    is_authority: bool = True,
+    issuer_name: str = "",
+    hosts: Sequence[str] = (HOST, "*.host.test"),
+    only: str = "",
 ) -> Issued:
-    """Issue a certificate, *by* itself without an issuer, that says that its issuer's is *at* an address."""
+    """Issue a certificate, *by* itself without an issuer, that says that its issuer's is *at* an address.
+
+    Below it there are certificates for names within *only*.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer = by.certificate.subject if by else subject
@@ -49,8 +61,10 @@ def issue(
         .not_valid_before(datetime.datetime(2000, 1, 1))
         .not_valid_after(datetime.datetime(2999, 1, 1))
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST), x509.DNSName("*.host.test")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
     )
+    if only:
+        builder = builder.add_extension(x509.NameConstraints([x509.DNSName(only)], None), critical=True)
     if at:
         ldap, http = (
             x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(address))
@@ -102,8 +116,8 @@ def test_an_issuer_that_is_left_out_is_fetched(encoding, highest):
         context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
         context.maximum_version = highest
         with Server(answer(204), tls=context) as site, Server(answer(404), tls=context) as other:
-            hosts = {"a.test": ["127.0.0.1"], "a_b.host.test": ["127.0.0.1"]}
-            urls = site.url(host="a_b.host.test"), other.url(host="a.test"), other.url(host="a_b.host.test")
+            hosts = {"a.test": ["127.0.0.1"], "b.host.test": ["127.0.0.1"]}
+            urls = site.url(host="a.test"), other.url(host="a.test"), other.url(host="b.host.test")
             rows = ask(*urls, hosts=hosts, ca_bundle=trusted())
             assert len(site.log) == 1
         assert files.targets == ["/middle"]
@@ -154,6 +168,40 @@ def test_what_is_fetched_is_no_authority(kind):
     assert {row.error for row in rows} == {
         "the certificate's issuer is not known, or an intermediate certificate is missing"
     }
+
+
+def test_what_an_issuer_above_forbids_stays_forbidden():
+    """An issuer that is known now is no authority: those above it are heeded, as if the server had sent them all."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        upper = issue("upper", root(), hosts=["host.test"], only="host.test")
+        lower = issue("lower", upper, hosts=["host.test"], at=files.url("/upper"))
+        routes |= {"/upper": answer(200, body=upper.der), "/lower": answer(200, body=lower.der)}
+        at = files.url("/lower")
+        allowed = context_of(issue("leaf", lower, at=at, is_authority=False, hosts=["b.host.test"]))
+        forbidden = context_of(issue("leaf", lower, at=at, is_authority=False, hosts=["a.test"]))
+        with Server(answer(204), tls=allowed) as site, Server(answer(204), tls=forbidden) as other:
+            hosts = {"a.test": ["127.0.0.1"], "b.host.test": ["127.0.0.1"]}
+            rows = ask(site.url(host="b.host.test"), other.url(host="a.test"), hosts=hosts, ca_bundle=trusted())
+    assert [row.status for row in rows] == [204, None]
+
+
+def test_many_at_once_find_the_same():
+    """Whoever comes second, to the same host or another one, uses what the first one found."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = [pause(0.05), answer(200, body=middle.der)]
+        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            names = [f"{letter}.host.test" for letter in "abcdefgh"]
+            urls = [site.url(f"/{number}", host=name) for number in range(4) for name in names]
+            rows = list(
+                probe_urls(
+                    urls, hosts={name: ["127.0.0.1"] for name in names}, ca_bundle=trusted(), proxy="", workers=16
+                )
+            )
+    assert [row.status for row in rows] == [204] * 32
 
 
 def test_a_leaf_is_no_issuer():
