@@ -36,9 +36,10 @@ EOL: Final = "\r\n"
 
 _UNSEEN: Final = "\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"  # takes no room on the screen
 # What else may part cells where a file is opened with another delimiter than it has; a comma of its own is quoted.
+# A plain number behind it, as in the address of a map, is no formula.
 _SEPARATORS: Final = {",": ";", ";": ";,", "\t": ";,"}
 _FORMULAS: Final = {
-    delimiter: re.compile(rf"(?:^|[{marks}])(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])")
+    delimiter: re.compile(rf"(?:^|[{marks}](?!-[0-9.]+(?:[,;\t\"]|$)))(?=[\s\"{_UNSEEN}]*[=+\-@＝＋－＠])")
     for delimiter, marks in _SEPARATORS.items()
 }
 _BEFORE_SIGN: Final = rf"(?:[^\S\n]|[\"{_UNSEEN}])*[=+\-@＝＋－＠]"
@@ -89,15 +90,15 @@ def _safe_own(text: str, delimiter: str) -> str:
     return text if _NUMBER.fullmatch(text) else safe_text(text, delimiter)
 
 
-def choose_columns(spec: str = "", *, with_source: bool = False) -> tuple[str, ...]:
-    """Return the names of our columns in the order wanted; an empty *spec* means all.
+def choose_columns(spec: str | None = None, *, with_source: bool = False) -> tuple[str, ...]:
+    """Return the names of our columns in the order wanted; without a *spec* all.
 
     *spec* is names parted by commas.  *with_source* says that there are several sources: without a *spec*,
     ``source`` then follows ``row``.
 
     Raises ValueError if a name is unknown, or there twice.
     """
-    if not spec.strip():
+    if spec is None:
         return (COLUMNS[0], "source", *COLUMNS[1:]) if with_source else COLUMNS
     names = tuple(name.strip() for name in spec.split(","))
     for place, name in enumerate(names):

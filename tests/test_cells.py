@@ -67,6 +67,8 @@ def test_any_row_is_one_line_and_comes_back(reason: str, own: str, encoding: str
         ("a\ud800", "a\\ud800"),
         ("a-b+c=d@e", "a-b+c=d@e"),
         ("http://a/?x=-1;y=2", "http://a/?x=-1;y=2"),
+        ("a;-1.5;-2", "a;-1.5;-2"),
+        ("a;-1.5+x", "a;'-1.5+x"),
     ],
 )
 def test_known_attacks_are_disarmed(text: str, cell: str) -> None:
@@ -103,6 +105,13 @@ def test_a_part_behind_a_comma_is_disarmed_where_that_is_not_the_delimiter(delim
     layout = Layout(("row", "reason"), delimiter=delimiter)
     assert row_text(layout, result(reason="x,=1+1,y;@z")) == f'1{delimiter}"x,\'=1+1,y;\'@z"\r\n'
     assert row_text(Layout(("row", "reason")), result(reason="x,=1+1,y;@z")) == '1,"x,=1+1,y;\'@z"\r\n'
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_place_on_a_map_stays_as_listed(delimiter: str) -> None:
+    """A number with a minus is none that a spreadsheet runs."""
+    url = "https://maps.test/@40.7,-74.0,15z"
+    assert safe_text(url, delimiter) == url
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

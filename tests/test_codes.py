@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from status_probe import codes
+from status_probe.cells import safe_text
 from status_probe.codes import explanations, hints, outcomes, statuses, verdicts
 from status_probe.codes.text import Text
 from status_probe.records import Outcome
@@ -302,6 +303,14 @@ def test_hints_name_only_options_that_exist() -> None:
         named = [set(re.findall(r"--[a-z][a-z-]+", said)) for said in text]
         assert named[0] <= OPTIONS
         assert named[0] == named[1], text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_no_text_looks_like_a_formula(delimiter: str) -> None:
+    """A cell shows a text as it is written here, without an apostrophe in front of an option's name."""
+    for text in all_hints():
+        for lang in codes.LANGUAGES:
+            assert safe_text(text.say(lang), delimiter) == text.say(lang)
 
 
 def test_hints_fit_a_cell() -> None:

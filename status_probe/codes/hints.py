@@ -167,7 +167,7 @@ STATUS_HINTS: dict[int, Text] = {
 CLASS_HINTS: dict[str, Text] = {
     "redirect": Text("open it in a browser to see whether it leads anywhere", "请用浏览器打开，看看能否到达页面"),
     "client_error": Text(
-        "open it in a browser: if it works there, try --method get, --user-agent or --header",
+        "open it in a browser: if it works there, try --method get or --user-agent or --header",
         "请用浏览器打开对照：如果正常，可试试 --method get、--user-agent 或 --header",
     ),
     "server_error": _LATER,

@@ -35,7 +35,7 @@ FAILURE_HINTS: dict[str, Text] = {
         "请修改列表中的这一行，网址应形如 https://主机名/路径",
     ),
     "dns_error": Text(
-        "check the spelling, the entries in {hosts} and this system's resolver; --hosts FILE gives an address by hand",
+        "check the spelling, the entries in {hosts} and this system's resolver; or give an address by --hosts FILE",
         "请检查域名拼写、{hosts} 中的记录和本机的 DNS 设置；也可用 --hosts FILE 直接指定地址",
     ),
     "blocked_address": Text(
@@ -60,7 +60,7 @@ FAILURE_HINTS: dict[str, Text] = {
         "请检查 --proxy、HTTP_PROXY 或 HTTPS_PROXY 中的地址、用户名和密码；可用 NO_PROXY 指定直连的主机",
     ),
     "tls_error": Text(
-        "see the error column, and what a browser says of the site; --insecure asks without checking the certificate",
+        "see the error column, and what a browser says of the site; or ask without a check of the certificate by --insecure",
         "具体原因见 error 列，也可用浏览器打开对照；--insecure 可跳过证书校验",
     ),
     "connection_lost": Text(
@@ -124,7 +124,7 @@ CAUSE_HINTS: dict[str, dict[str, Text]] = {
     "tls_error": {
         "expired": Text(
             "the certificate has expired, unless this machine's clock is wrong: the site must renew it; "
-            "--insecure asks all the same",
+            "ask all the same by --insecure",
             "证书已过期（也请核对本机时钟），需由网站更新；--insecure 可不顾证书照常访问",
         ),
         "not_yet_valid": Text(
