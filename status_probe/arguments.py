@@ -139,7 +139,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("--retry-failed", action="store_true", help="with --resume: ask again for rows that have no status")
     add("--overwrite", action="store_true", help="replace FILE; an existing one is refused otherwise")
     add("--as-completed", action="store_true", help="leave rows in order of completion, not in input order")
-    add("--columns", metavar="NAME,...", default="", help="(default: all)")
+    add("--columns", metavar="NAME,...", help="(default: all)")
     add("--split-rows", type=_positive, metavar="N", default=0, help="FILE-1.csv, FILE-2.csv, ... of N rows each")
     add("--delimiter", choices=tuple(DELIMITERS), default="comma", help="(default: comma)")
     add("--output-encoding", metavar="NAME", default="utf-8-sig", help="(default: utf-8-sig)")

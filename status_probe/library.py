@@ -24,12 +24,17 @@ JOIN_SECONDS = 1.0  # for the threads to end when the results are given up; one 
 
 
 class ProbeOptions(TypedDict, total=False):
-    """The options of Options, as a type checker is to know them; headers may be a mapping here."""
+    """The options of Options, as a type checker is to know them; headers may be a mapping here.
+
+    So that each of the command's names is known, *header* is one line ``NAME: VALUE`` or several, and *no_dedupe* too.
+    """
 
     default_scheme: str
     dedupe: bool
+    no_dedupe: bool
     method: str
     headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    header: str | Iterable[str]
     user_agent: str
     max_redirects: int
     proxy: str | None
@@ -58,8 +63,8 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Generato
     *urls* is read on another thread, once results are asked for, and ahead of them by what waits to be asked: until
     some thousand URLs of two hosts for each worker may be asked, or 110,000 wait.  ``result.row`` is the place in it,
     from 1.  *options* bear the command's names with underscores, such as ``workers``, ``per_host``, ``max_time``
-    (seconds), ``method``; ``headers`` is a mapping or pairs, ``dedupe=False`` is ``--no-dedupe``, and ``hosts`` may be
-    a mapping of names to an address or several.
+    (seconds), ``method``; ``headers`` is a mapping or pairs, ``dedupe=False`` is as ``no_dedupe=True``, and ``hosts``
+    may be a mapping of names to an address or several.
 
     Closing the iterator early, or letting go of it, asks nothing more and ends the threads; one that waits for a
     server ends with that, within ``max_time``.
@@ -75,18 +80,32 @@ def probe_urls(urls: Iterable[str], **options: Unpack[ProbeOptions]) -> Generato
     (None, 'connect_refused', 1)
     """
     given: dict[str, Any] = {**options}
-    unknown = sorted(set(given) - set(Options.__dataclass_fields__))
+    unknown = sorted(set(given) - set(Options.__dataclass_fields__) - {"header", "no_dedupe"})
     if unknown:
         raise TypeError(f"probe_urls() got an unexpected option '{unknown[0]}'")
-    headers = given.pop("headers", ())
+    if isinstance(urls, (str, bytes)):
+        raise TypeError("urls is one text, expected an iterable of them")
+    pairs = (*_pairs(given.pop("headers", ())), *_parted(given.pop("header", ())))
+    if "no_dedupe" in given:
+        repeats = given.pop("no_dedupe")
+        given["dedupe"] = not repeats if isinstance(repeats, bool) else repeats  # which is refused
+    return _results(Run(_targets(urls), Options(headers=pairs, **given)))
+
+
+def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
     try:
-        pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
+        return tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
     except (TypeError, ValueError):
         kind = type(headers).__name__  # not what it holds, which may be secret
         raise ValueError(f"headers: a {kind}, expected a mapping, or pairs of name and value") from None
-    if isinstance(urls, (str, bytes)):
-        raise TypeError("urls is one text, expected an iterable of them")
-    return _results(Run(_targets(urls), Options(headers=pairs, **given)))
+
+
+def _parted(lines: Any) -> Iterator[tuple[str, str]]:
+    for line in [lines] if isinstance(lines, str) else lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise ValueError("header: expected 'NAME: VALUE'")
+        yield name.strip(), value.strip()
 
 
 def _targets(urls: Iterable[str]) -> Iterator[Target]:

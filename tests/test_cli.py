@@ -296,6 +296,7 @@ def test_a_refused_file_is_left_as_it_is(probe: Main, server: Server) -> None:
     "words",
     [
         "missing.txt", "u.txt -o missing/o.csv", "u.txt -o .", "u.txt -o u.txt --overwrite", "u.txt --columns none",
+        "u.txt --columns ",
         "u.txt --output-encoding none", "u.txt --input-encoding none", "u.txt --column x", "u.txt -w 0",
         "u.txt -w 1001", "u.txt --per-host 0", "u.txt --rate 0", "u.txt --max-time 0", "u.txt --retries -1",
         "u.txt --hosts missing", "u.txt --ca-bundle missing", "u.txt --client-cert missing", "u.txt --client-key x",

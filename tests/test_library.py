@@ -161,6 +161,14 @@ def test_whatever_the_items_raise_is_raised(end: type[BaseException]) -> None:
         next(results)
 
 
+@pytest.mark.parametrize("header", ["secret", ": secret", ["X: y", "secret"], [""]])
+def test_a_header_is_a_name_and_a_value(header: Any) -> None:
+    """What is no line of a header is told when called, without its text."""
+    with pytest.raises(ValueError, match="header") as raised:
+        probe_urls([], header=header)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("headers", ["X: y", 5, None, [("X", "secret", 1)], {"X": b"secret"}, [("X", None)]])
 def test_headers_are_pairs_of_texts(headers: Any) -> None:
     """Anything else is told when called, by its name."""
@@ -184,10 +192,12 @@ def test_a_repeated_url_is_asked_once_unless_told() -> None:
         assert len(server.log) == 1
         assert len(list(probe_urls([server.url("/")] * 5, dedupe=False, **DIRECT))) == 5
         assert len(server.log) == 6
+        assert len(list(probe_urls([server.url("/")] * 5, no_dedupe=True, **DIRECT))) == 5
+        assert len(server.log) == 11
 
 
 def test_options_bear_the_commands_names() -> None:
-    """Headers may be a mapping or pairs, hosts a mapping to an address or several; each arrives."""
+    """Headers may be a mapping, pairs or lines, hosts a mapping to an address or several; each arrives."""
     with Server({"/": answer(200), "/gone": answer(302, headers=[("Location", "/")])}) as server:
         urls = [f"http://name.test:{server.port}/gone"]
         (result,) = probe_urls(
@@ -197,6 +207,8 @@ def test_options_bear_the_commands_names() -> None:
         assert server.log[0].header("X-Mine") == "1"
         list(probe_urls(urls, headers=[("X-Mine", "2")], hosts={"Name.test.": "127.0.0.1"}, **DIRECT))
         assert server.log[1].header("X-Mine") == "2"
+        list(probe_urls(urls, header=["X-Mine: 3", "X-Other: a:b"], hosts={"name.test": "127.0.0.1"}, **DIRECT))
+        assert (server.log[-1].header("X-Mine"), server.log[-1].header("X-Other")) == ("3", "a:b")
 
 
 def test_mistakes_are_raised_when_called() -> None:
@@ -205,6 +217,8 @@ def test_mistakes_are_raised_when_called() -> None:
         probe_urls([], worker=5)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="--workers: '0'"):
         probe_urls([], workers=0)
+    with pytest.raises(ValueError, match="dedupe: a str"):
+        probe_urls([], no_dedupe="false")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="one text"):
         probe_urls("http://a/")
     for hosts in ({"a.test": "b.test"}, {"a.test": ["127.0.0.1", "127.0.1"]}, {"a.test": []}, {"a b": "127.0.0.1"}):
@@ -230,8 +244,8 @@ def test_the_names_can_be_looked_up() -> None:
 
 
 def test_type_checkers_know_every_option() -> None:
-    """The typed names are those that Options has, no more and no fewer."""
+    """The typed names are those that Options has, and two that only the command knows by these names."""
     tree = ast.parse(Path(status_probe.__file__).with_name("library.py").read_text("utf-8"))
     (typed,) = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     names = [ast.unparse(entry.target) for entry in typed.body if isinstance(entry, ast.AnnAssign)]
-    assert names == list(Options.__dataclass_fields__)
+    assert [name for name in names if name not in ("no_dedupe", "header")] == list(Options.__dataclass_fields__)
