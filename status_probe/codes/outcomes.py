@@ -60,7 +60,7 @@ FAILURE_HINTS: dict[str, Text] = {
         "请检查 --proxy、HTTP_PROXY 或 HTTPS_PROXY 中的地址、用户名和密码；可用 NO_PROXY 指定直连的主机",
     ),
     "tls_error": Text(
-        "see the error column, and what a browser says of the site; or ask without a check of the certificate by --insecure",
+        "see the error column, and what a browser says of the site; or ask all the same by --insecure",
         "具体原因见 error 列，也可用浏览器打开对照；--insecure 可跳过证书校验",
     ),
     "connection_lost": Text(
