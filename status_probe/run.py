@@ -53,9 +53,8 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     )
     if bundle or options.client_cert:
         opener.load_context()  # what is wrong with a file is told at once
-    issuers = Issuers(opener, lambda: open_context(bundle))
     own_lines = HeaderLines(options.fields()).lines
-    session = Session(Transport(opener, options.proxy_rules(), fit.idle, issuers, own_lines))
+    session = Session(Transport(opener, options.proxy_rules(), fit.idle, Issuers(opener), own_lines))
     return Probe(session, options), session
 
 

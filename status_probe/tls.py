@@ -16,8 +16,8 @@ from .limits import HANDSHAKE, ConnectionLost, Limits, TLSFailed, causes
 from .watchdog import TLSSocket, Watchdog
 
 __all__ = [
-    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "lacks_issuer", "open_context",
-    "start_tls", "verified_chain",
+    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "lacks_issuer", "new_context",
+    "open_context", "start_tls", "verified_chain",
 ]  # fmt: skip
 
 FileName = str | os.PathLike[str]
@@ -116,13 +116,8 @@ def open_context(
 
     Raises ValueError if a file cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslsocket_class = TLSSocket
-    context.hostname_checks_common_name = False  # as browsers; RFC 9110, section 4.3.4
-    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.options |= _OP_LEGACY_SERVER_CONNECT
-    context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+    context = new_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -131,6 +126,18 @@ def open_context(
     if client_cert:
         _load_client_certificate(context, client_cert, client_key)
         context.post_handshake_auth = True  # Apache asks so for one by path: RFC 8446, section 4.6.2
+    return context
+
+
+def new_context() -> ssl.SSLContext:
+    """Return a context that trusts nobody yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = TLSSocket
+    context.hostname_checks_common_name = False  # as browsers; RFC 9110, section 4.3.4
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
@@ -234,13 +241,12 @@ def _tls_in_tls(sock: ssl.SSLSocket, name: str, context: ssl.SSLContext) -> Any:
 def verified_chain(sock: Any) -> list[bytes]:
     """Return the certificates, in DER, by which a server was verified: its own first, that of an authority last.
 
-    Nothing for TLS within TLS.  The ssl module says it openly from Python 3.13 on, and did before to itself.
+    The ssl module says it openly from Python 3.13 on, and did before to itself.
     """
-    if hasattr(sock, "get_verified_chain"):
-        return list(sock.get_verified_chain())
-    inner = getattr(sock, "_sslobj", None)
-    chain = inner.get_verified_chain() if inner else None
-    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain or ()]
+    tls = getattr(sock, "sslobj", sock)  # of TLS within TLS
+    if hasattr(tls, "get_verified_chain"):
+        return list(tls.get_verified_chain())
+    return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in tls._sslobj.get_verified_chain() or ()]
 
 
 def lacks_issuer(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from . import wire
 from .answer import Answer
 from .connection import Connection, read_head
 from .issuers import Issuers
-from .limits import ConnectionLost, Limits, ProxyFailed, ReadTimedOut, is_exhaustion
+from .limits import ConnectionLost, Limits, ProxyFailed, ReadTimedOut, TLSFailed, is_exhaustion
 from .opener import Opener
 from .pool import Pool
 from .proxies import DIRECT, Proxy, ProxyRules
@@ -236,7 +236,7 @@ class Transport:
         except OSError as error:
             if is_exhaustion(error):
                 is_mended = self._pool.clear()
-            elif self._issuers and lacks_issuer(error):
+            elif self._issuers and isinstance(error, TLSFailed) and lacks_issuer(error):
                 is_mended = self._issuers.find(url, proxy, limits, self._fetch)
             else:
                 is_mended = False

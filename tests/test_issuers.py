@@ -20,7 +20,20 @@ from status_probe import probe_urls
 from status_probe.records import Outcome, Result
 from tests.asking import ask, ask_one, within
 from tests.asking import trusted as trusted_by_tests
-from tests.server import Connection, Script, Server, answer, client_certificate_files, drip, hang, pause, redirect
+from tests.server import (
+    Connection,
+    Handler,
+    Proxy,
+    Script,
+    Server,
+    answer,
+    client_certificate_files,
+    drip,
+    hang,
+    pause,
+    redirect,
+    server_context,
+)  # fmt: skip
 
 HOST = "a.test"
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
@@ -46,6 +59,7 @@ def issue(
     issuer_name: str = "",
     hosts: Sequence[str] = (HOST, "*.host.test"),
     only: str = "",
+    has_identifier: bool = False,
 ) -> Issued:
     """Issue a certificate, *by* itself without an issuer, that says that its issuer's is *at* an address.
 
@@ -63,6 +77,9 @@ def issue(
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
     )
+    if has_identifier:
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
     if only:
         builder = builder.add_extension(x509.NameConstraints([x509.DNSName(only)], None), critical=True)
     if at:
@@ -108,7 +125,7 @@ def ask_for(site: Server, **options: object) -> Result:
 @pytest.mark.parametrize("encoding", [PEM, DER])
 @pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_an_issuer_that_is_left_out_is_fetched(encoding, highest):
-    """A visitor sees the page, and so do we; each certificate is fetched once a run."""
+    """A visitor sees the page, and so do we; what was found serves all hosts whose certificates name its address."""
     routes: dict[str, Script] = {}
     with Server(routes) as files:
         middle = issue("middle", root())
@@ -204,6 +221,56 @@ def test_many_at_once_find_the_same():
     assert [row.status for row in rows] == [204] * 32
 
 
+def test_what_fails_in_passing_is_tried_again():
+    """A holder of files that is busy for a moment costs its moment's rows at most."""
+    routes: dict[str, Script | Handler] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = lambda request: answer(200, body=middle.der) if request.overall else answer(503)
+        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
+    assert [row.status for row in rows] == [None, 204]
+
+
+@pytest.mark.parametrize("has_identifier", [True, False])
+def test_no_other_host_is_concerned(has_identifier):
+    """A host that sends all it has to is verified by that, whatever was found elsewhere under the same name."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        older, newer = (issue("middle", root(), has_identifier=has_identifier) for _ in range(2))
+        routes["/older"] = answer(200, body=older.der)
+        incomplete = context_of(issue("leaf", older, at=files.url("/older"), is_authority=False))
+        complete = context_of(issue("leaf", newer, at=files.url("/newer"), is_authority=False), newer)
+        lacking = context_of(issue("leaf", newer, at=files.url("/newer"), is_authority=False))
+        routes["/newer"] = answer(200, body=newer.der)
+        with (
+            Server(answer(204), tls=incomplete) as one,
+            Server(answer(204), tls=complete) as two,
+            Server(answer(204), tls=lacking) as three,
+        ):
+            hosts = {name: ["127.0.0.1"] for name in ("a.test", "b.host.test", "c.host.test")}
+            urls = one.url(host="a.test"), two.url(host="b.host.test"), three.url(host="c.host.test")
+            rows = ask(*urls, *reversed(urls), hosts=hosts, ca_bundle=trusted())
+    assert [row.status for row in rows] == [204] * 6
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_gone_through(scheme, tmp_path):
+    """For the handshakes as for the file, also where the way to the proxy is under TLS itself."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files, Proxy(tls=server_context() if scheme == "https" else None) as proxy:
+        middle = issue("middle", root())
+        routes["/middle"] = answer(200, body=middle.der)
+        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+        bundle = tmp_path / "both.pem"
+        bundle.write_bytes(Path(trusted()).read_bytes() + Path(trusted_by_tests()).read_bytes())
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            row = ask_for(site, proxy=proxy.url, ca_bundle=str(bundle))
+        assert row.status == 204, row.error
+        assert [request.method for request in files.log] == ["GET"]
+
+
 def test_a_leaf_is_no_issuer():
     """The holder of a valid certificate cannot sign another one with it."""
     routes: dict[str, Script] = {}
@@ -220,15 +287,15 @@ def test_a_leaf_is_no_issuer():
     answer(200, body=b"\x30" * 200_000), [b"HTTP/1.1 200 OK\r\n\r\n", drip(b"x" * 1000, 0.05)], b"SSH-2.0\r\n",
 ], ids=range(9))  # fmt: skip
 def test_what_is_no_certificate_costs_the_connect_time_at_most(script):
-    """Then the row tells of the certificate that is missing, as before; the host is not tried so again."""
+    """Then the row tells of the certificate that is missing, as before; a host is tried so three times at most."""
     with Server(script) as files:
         leaf = issue("leaf", issue("middle", root()), at=files.url("/middle"), is_authority=False)
-        with Server(answer(204), tls=context_of(leaf)) as site, within(0.9):
+        with Server(answer(204), tls=context_of(leaf)) as site, within(1.8):
             rows = ask(
-                *[site.url(f"/{number}", host=HOST) for number in range(3)],
+                *[site.url(f"/{number}", host=HOST) for number in range(5)],
                 hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted(), connect_timeout=0.3,
             )  # fmt: skip
-        assert files.targets == ["/middle"]
+        assert files.targets == ["/middle"] * 3
     assert {(row.status, row.outcome) for row in rows} == {(None, Outcome.TLS_ERROR)}
     assert {row.error for row in rows} == {
         "the certificate's issuer is not known, or an intermediate certificate is missing"
