@@ -69,6 +69,8 @@ def _guarded(words: list[str], stop: Stop) -> int:
         return EXIT_INTERRUPTED
     except OSError as error:
         return _tell(f"cannot write: {reason(error)}", EXIT_INCOMPLETE)
+    except MemoryError:
+        return _tell("this machine is out of memory", EXIT_INCOMPLETE)
     except RuntimeError as error:  # no thread can be started
         return _tell(str(error), EXIT_INCOMPLETE)
     except Exception as error:
@@ -103,7 +105,7 @@ def _run_command(words: list[str], stop: Stop) -> int:
 
         items = [*arguments.explain, *arguments.sources]
         options = _printable(_options(arguments, None))
-        _tune_look_ups(options, stop)
+        _tune_process(options, stop)
         return _print(explain(items, options, terminal_width(sys.stdout)))
     with ExitStack() as stack:
         demo = stack.enter_context(_demo_server()) if arguments.demo else None
@@ -247,7 +249,7 @@ def _probe_all(
     from .run import Run
     from .warned import warnings_through
 
-    _tune_look_ups(options, stop)
+    _tune_process(options, stop)
     warnings: deque[str] = deque()
     with warnings_through(warnings.append, verbose=arguments.verbose):
         run = Run(targets, options)  # what is wrong with an option is told first, then with the output
@@ -275,12 +277,13 @@ def _probe_all(
     return status
 
 
-def _tune_look_ups(options: Options, stop: Stop) -> None:
-    """Have names looked up in time, where the process is ours."""
-    from .machine import ask_name_servers_soon
+def _tune_process(options: Options, stop: Stop) -> None:
+    """Have names looked up in time, and memory last for all threads, where the process is ours."""
+    from .machine import ask_name_servers_soon, spare_addresses
 
     if stop.for_good:
         ask_name_servers_soon(options.connect_timeout)
+        spare_addresses()
 
 
 def _accepted(arguments: argparse.Namespace) -> frozenset[int] | None:

@@ -45,6 +45,23 @@ def test_few_files_are_enough_for_many_hosts(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+@pytest.mark.parametrize("megabytes", [200, 600, 2000])
+def test_little_memory_is_enough_for_many_hosts(tmp_path, megabytes):
+    """As few workers begin as there are addresses for: each host has its row, and one message tells of the workers."""
+    with Server(answer(410), address="0.0.0.0") as server:
+        hosts = [f"127.{1 + number // 250}.1.{1 + number % 250}" for number in range(500)]
+        (tmp_path / "list.txt").write_text("".join(f"{server.url(host=host)}\n" for host in hosts))
+        options = ["-w", "600", "-o", str(tmp_path / "rows.csv"), "--lang", "en", "--proxy", ""]
+        ended = run_limited(f"ulimit -v {megabytes}000", str(tmp_path / "list.txt"), *options)
+    assert ended.returncode == 0, ended.stderr
+    with (tmp_path / "rows.csv").open(encoding="utf-8-sig", newline="") as file:
+        outcomes = collections.Counter(row["outcome"] for row in csv.DictReader(file))
+    assert outcomes == {"client_error": 500}
+    assert ended.stderr.count("workers fit") == 1
+    assert "Traceback" not in ended.stderr
+
+
 def test_out_of_files_is_our_own_fault():
     """Where no file is left even for one connection the row is local_error, and no later row suffers."""
     import resource
