@@ -469,6 +469,40 @@ def test_a_host_that_complains_again_is_asked_one_by_one(clock: Clock) -> None:
     assert len(take(tasks)) == 2
 
 
+def test_a_slow_host_recovers_by_each_normal_answer(clock: Clock) -> None:
+    """Not by the first one alone: else it would be asked slowly to the end of the run."""
+    tasks = make(clock=clock)
+    put(tasks, "a" * 20)
+    for _ in range(5):
+        taken = take(tasks)
+        tasks.slow_down("a")
+        for task in taken:
+            tasks.done(task)
+        clock.now += 60
+    assert not tasks.may_go_on("a")
+    for _ in range(6):
+        task = tasks.get(block=False)
+        tasks.recover("a")
+        tasks.done(task)
+        clock.now += 60
+    assert len(take(tasks)) == 2  # at once, without a gap
+
+
+def test_what_is_out_counts_for_a_host_that_was_slowed_down(clock: Clock) -> None:
+    """One at a time is one with those that were asked before, also where the host stood in line meanwhile."""
+    tasks = make(clock=clock)
+    put(tasks, "a" * 20)
+    taken = take(tasks, 2)
+    tasks.slow_down("a")
+    taken += take(tasks, 1)
+    tasks.slow_down("a")
+    clock.now += FIRST_GAP
+    for task in taken:
+        assert take(tasks) == []
+        tasks.done(task)
+    assert len(take(tasks)) == 1
+
+
 def test_other_hosts_do_not_feel_a_slow_one(clock: Clock) -> None:
     """Only the host that complains is slowed down."""
     tasks = make(clock=clock)
@@ -614,6 +648,17 @@ def test_feed_keeps_to_maxsize_where_hosts_are_few() -> None:
         tasks.done(task)
     assert numbers == list(range(300))
     join(feeder)
+
+
+def test_a_put_that_waits_for_room_goes_on_when_a_task_is_taken() -> None:
+    """As with queue.Queue."""
+    tasks = make(1)
+    put(tasks, "a")
+    putting = start(lambda: tasks.put(Task("b")))
+    until(lambda: len(tasks.not_full._waiters) == 1)  # type: ignore[attr-defined]
+    assert hosts(take(tasks, 1)) == "a"
+    join(putting)
+    assert tasks.get(timeout=LIMIT).host == "b"
 
 
 # The end
