@@ -204,6 +204,15 @@ def test_auto_asks_http_by_head_and_get_where_https_cannot_be_connected(status):
     assert (row.status, row.method) == (status, methods[-1])
 
 
+@pytest.mark.parametrize(("listed", "options"), [("https://", {}), ("", {"default_scheme": "https"})])
+def test_https_that_is_asked_for_is_asked_for_once_and_nothing_else(listed, options):
+    """Where the line or the user names the scheme, a port without TLS is asked neither by http nor a second time."""
+    with Server(answer(200)) as server:
+        row = ask_one(f"{listed}127.0.0.1:{server.port}/", **options)
+        assert server.connections == 1
+    assert (row.status, row.outcome) == (None, Outcome.TLS_ERROR)
+
+
 def test_a_bad_certificate_is_no_reason_for_http():
     """A line without a scheme whose https has a bad certificate is a tls_error: visitors are warned there."""
     with Server(answer(200), tls=server_context("expired")) as server:

@@ -395,6 +395,25 @@ def test_userinfo_becomes_basic_authentication_at_home_only():
     assert "pa ss" not in text
 
 
+def test_an_absolute_way_within_the_origin_keeps_the_listed_credentials():
+    """As a browser does, which asks for them once; and they stand in for a header of the user's of that name."""
+    expected = "Basic " + base64.b64encode(b"me:secret").decode()
+    with Server() as home:
+        home.routes = {"/": redirect(home.url("/end")), "/end": END}
+        ask_one(home.url().replace("//", "//me:secret@"), headers=(("authorization", "Bearer own"),))
+        assert home.targets == ["/", "/end"]
+        for request in home.log:
+            assert [value for name, value in request.headers if name.lower() == "authorization"] == [expected]
+
+
+def test_a_cookie_of_the_users_goes_along_with_those_of_the_chain():
+    """In one header, which is all that servers expect, and to the listed origin."""
+    with Server({"/": redirect("/end", headers=[("Set-Cookie", "theirs=1")]), "/end": END}) as server:
+        ask_one(server.url(), headers=(("cookie", "own=1"),))
+        sent = [[value for name, value in request.headers if name.lower() == "cookie"] for request in server.log]
+    assert sent == [["own=1"], ["own=1; theirs=1"]]
+
+
 def test_no_output_shows_a_password_of_a_location():
     """A Location with credentials shows *** wherever it is told of, also where it is cut or not valid."""
     secret = "geheim" * 3
