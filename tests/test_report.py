@@ -16,6 +16,7 @@ import pytest
 from status_probe import resume
 from status_probe.cells import Layout, choose_columns
 from status_probe.ending import Ending, numbered
+from status_probe.outfile import lock
 from status_probe.records import Outcome, Result, Target
 from status_probe.report import ReportError, open_report
 from status_probe.resume import read_rows
@@ -221,6 +222,54 @@ def test_a_hole_of_nuls_costs_its_rows_only(tmp_path: Path) -> None:
     assert path.read_bytes() == unbroken(layout())
 
 
+def test_no_hole_of_nuls_stays_where_rows_are_not_put_in_order(tmp_path: Path) -> None:
+    """It is gone as soon as the file is gone on with."""
+    path = tmp_path / "out.csv"
+    rows = [layout().row(*pair) for pair in pairs(range(LINES))]
+    path.write_bytes(layout().heading() + rows[0] + b"\0" * (len(rows[1]) - 2) + b"\r\n" + rows[2])
+    assert go_on(path, layout(), Ending(as_completed=True)) == [4, 3, 1]
+    assert path.read_bytes() == unbroken(layout(), [0, 2, 4, 3, 1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no report is locked")
+def test_a_report_that_was_rewritten_to_be_gone_on_with_is_still_one_runs(tmp_path: Path) -> None:
+    """A second run is refused, as with any other."""
+    path = tmp_path / "out.csv"
+    path.write_bytes(unbroken(layout(), [1, 0, 1]))
+    report = open_report(path, layout(), resume=True)
+    report.resume(targets())
+    assert path.read_bytes() == unbroken(layout(), [0, 1])
+    with pytest.raises(ReportError, match="another run"):
+        open_report(path, layout(), resume=True)
+    report.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no report is locked")
+def test_a_file_that_was_replaced_before_it_was_locked_is_another_runs(tmp_path: Path) -> None:
+    """What is written to it would go nowhere."""
+    path = tmp_path / "out.csv"
+    path.touch()
+    with path.open("r+b") as file:
+        path.unlink()
+        path.touch()
+        with pytest.raises(ReportError, match="another run"):
+            lock(file, path)
+
+
+@pytest.mark.parametrize("url", ["=1", "@a.test", "-a.test/\x07", "x" * 50_000])
+def test_a_line_is_known_by_its_cell(tmp_path: Path, url: str) -> None:
+    """A URL, or a source, that the report shows otherwise than the list is the same line all the same."""
+    path, shape = tmp_path / "out.csv", Layout(choose_columns("row,source,url,status"))
+    lines = [Target(0, 1, url, "=a.txt"), Target(1, 1, url, "b.txt")]
+    report = open_report(path, shape)
+    report.write([(lines[0], Result(1, url, None, Outcome.INVALID_URL))])
+    report.close()
+    report = open_report(path, shape, resume=True)
+    report.resume(lines)
+    assert [report.done(number) for number in range(2)] == [True, False]
+    report.close()
+
+
 def test_of_two_rows_of_a_line_the_later_stays(tmp_path: Path) -> None:
     """A line that has two rows keeps the later."""
     path = tmp_path / "out.csv"
@@ -409,6 +458,14 @@ def test_a_file_is_split_at_its_end(tmp_path: Path, each: int, files: list[list[
     assert [(tmp_path / name).read_bytes() for name in names] == [unbroken(layout(), part) for part in files]
 
 
+def test_a_split_report_without_rows_is_one_file(tmp_path: Path) -> None:
+    """Whoever looks for it finds its heading."""
+    report = open_report(tmp_path / "out.csv", layout(), Ending(split_rows=2))
+    assert report.finish() is None
+    assert names_in(tmp_path) == ["out-1.csv"]
+    assert numbered(tmp_path / "out.csv", 1).read_bytes() == layout().heading()
+
+
 def test_a_split_run_is_gone_on_with(tmp_path: Path) -> None:
     """Broken before or amid its splitting, a run ends in the same numbered files."""
     path, ending = tmp_path / "out.csv", Ending(split_rows=3, as_completed=True)
@@ -546,6 +603,19 @@ def test_a_device_is_written_as_a_stream() -> None:
     report = open_report(os.devnull, layout())
     report.write(pairs(SHUFFLED))
     assert report.finish() is None
+
+
+@pytest.mark.parametrize(("ending", "resume"), [(Ending(), True), (Ending(split_rows=2), False)])
+def test_a_device_is_neither_resumed_nor_split(ending: Ending, resume: bool) -> None:
+    """Its rows are not there to be read again."""
+    with pytest.raises(ReportError, match="no plain file"):
+        open_report(os.devnull, layout(), ending, resume=resume)
+
+
+def test_a_device_may_be_list_and_output() -> None:
+    """A terminal is both where URLs are typed in: no row is read as a further line."""
+    with Path(os.devnull).open("wb") as stream:
+        open_report(stream, layout(), sources=[os.devnull])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
