@@ -176,6 +176,60 @@ def test_a_stop_at_any_moment_doubles_nothing(seed: int) -> None:
     assert next(begun) == count + 1
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_stop_ends_who_waits_for_the_writer(finished: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers, and a feeder of rows of an earlier run, however many there are."""
+    monkeypatch.setattr("status_probe.workers.MAX_RESULTS", 10)
+
+    def given() -> Iterable[Task | Finished]:
+        while True:
+            for task in tasks(100):
+                yield Finished(task.target, attempt(task.target, 1).result) if finished else task
+
+    with Group(attempt, given(), count=4) as group:
+        limit = time.monotonic() + LIMIT
+        while group.workers.results.qsize() < 10:
+            assert time.monotonic() < limit
+            time.sleep(0.001)
+        group.workers.stop()
+        assert group.workers.join(LIMIT)
+
+
+def test_a_stop_while_the_list_is_slow_is_no_loss_of_threads() -> None:
+    """The workers may end before the feeder, who waits for a line."""
+    come, go = threading.Event(), threading.Event()
+
+    def given() -> Iterable[Task]:
+        come.set()
+        assert go.wait(LIMIT)
+        yield from tasks(1)
+
+    with Group(attempt, given(), count=2) as group:
+        assert come.wait(LIMIT)
+        group.workers.stop()
+        for thread in group.workers._threads[1:]:
+            thread.join(LIMIT)
+        group.workers.check()
+        go.set()
+
+
+def test_what_was_to_be_tried_again_has_no_row_after_a_stop(caplog: pytest.LogCaptureFixture) -> None:
+    """The line is asked again when the run is gone on with."""
+    began, go = threading.Event(), threading.Event()
+
+    def probe(target: Target, number: int) -> Attempt:
+        began.set()
+        assert go.wait(LIMIT)
+        return attempt(target, number, 503)
+
+    with Group(probe, tasks(1)) as group:
+        assert began.wait(LIMIT)
+        group.workers.stop()
+        go.set()
+        assert group.take_all() == []
+    assert caplog.text == ""
+
+
 def test_an_outage_is_waited_out() -> None:
     """While nothing can be reached the run pauses; what failed meanwhile is asked again and counts once."""
     tried = itertools.count()
@@ -207,6 +261,55 @@ def test_a_host_that_asks_for_time_is_held_back() -> None:
     first = asked[0][1]
     others = {url: moment - first for url, moment in asked[1:]}
     assert {url for url, seconds in others.items() if seconds > 0.29} == {"http://h0/0", "http://h0/2", "http://h0/4"}
+
+
+@pytest.mark.parametrize(
+    ("complaint", "later", "most"), [(429, 429, 1), (503, None, 1), (429, 200, 2), (503, "far", 2)]
+)
+def test_a_host_that_complains_is_slowed_down_until_it_answers(complaint: int, later: Any, most: int) -> None:
+    """It is asked for one row at a time; a time-out changes nothing, an answer does, and so does a redirect."""
+    begun = itertools.count()
+    at_once: list[set[int]] = [set()]
+    lock = threading.Lock()
+
+    def asking(target: Target, url: Url | None, number: int, phase: Phase) -> Asking:
+        place = next(begun)
+        with lock:
+            at_once.append(at_once[-1] | {place})
+        time.sleep(0.003)
+        with lock:
+            at_once.append(at_once[-1] - {place})
+        if place < 12:
+            return attempt(target, number, complaint)
+        if later == "far":
+            yield f"far{place}"
+        return attempt(target, number, 200 if later == "far" else later)
+
+    with Group(asking, tasks(30, hosts=1), retries=0) as group:
+        group.take_all()
+    slow = [places for places in at_once if places and min(places) >= 12]
+    assert max(map(len, slow)) == most
+
+
+def test_what_was_not_tried_comes_again_and_does_not_count() -> None:
+    """Its host is left alone for so long as was said; where another one led there, that is its end."""
+    asked: list[tuple[str, int, float]] = []
+
+    def asking(target: Target, url: Url | None, number: int, phase: Phase) -> Asking:
+        asked.append((target.url, number, time.monotonic()))
+        if target.number == 1:
+            yield "h0"
+        seconds = 0.1 if target.number < 2 and len([each for each in asked if each[0] == target.url]) == 1 else 0.0
+        return attempt(target, number)._replace(again_in=seconds)
+
+    with Group(asking, tasks(9, hosts=3), count=1, retries=0) as group:
+        finished = group.take_all()
+    assert numbers(finished) == list(range(9))
+    assert {each.result.attempts for each in finished} == {1}
+    assert [url for url, *_ in asked].count("http://h0/0") == 2
+    assert [url for url, *_ in asked].count("http://h1/1") == 1
+    _, *later = [moment for url, _, moment in asked if url.startswith("http://h0")]
+    assert min(later) - asked[0][2] > 0.09
 
 
 def test_a_task_moves_with_its_host() -> None:
