@@ -275,10 +275,10 @@ def test_unaccepted_statuses_decide_the_exit_status(
 
 
 def test_a_failure_is_never_accepted(probe: Main) -> None:
-    """A URL without an answer fails --fail, whatever is accepted."""
-    with closed_port() as (address, port):
-        given = f"http://{address}:{port}/\n".encode()
-        assert probe("-q", "--fail", "--accept", "100-999", given=given).status == 1
+    """A URL without an answer fails --fail, whatever is accepted, and so does a redirect that leads nowhere."""
+    with closed_port() as (address, port), Server(redirect("ftp://a.test/")) as server:
+        for url in (f"http://{address}:{port}/", server.url()):
+            assert probe("-q", "--fail", "--accept", "100-999", given=url.encode()).status == 1
 
 
 def test_a_refused_file_is_left_as_it_is(probe: Main, server: Server) -> None:

@@ -83,6 +83,16 @@ def test_passing_statuses_are_tried_again(status):
     assert is_passing(Outcome.SERVER_ERROR, status)
 
 
+@pytest.mark.parametrize(("outcome", "cause"), [
+    (Outcome.DNS_ERROR, "try_again"), (Outcome.DNS_ERROR, "timeout"), (Outcome.PROXY_ERROR, "unreachable"),
+    (Outcome.PROXY_ERROR, "unanswered"), (Outcome.CONNECT_REFUSED, "lived"), (Outcome.TLS_ERROR, "handshake_ended"),
+])  # fmt: skip
+def test_what_may_be_over_in_a_moment_is_tried_again(outcome, cause):
+    """A name server's silence, a proxy's, and a port or a handshake of a server that begins anew."""
+    assert is_passing(outcome, None, cause)
+    assert not is_passing(outcome, None, "unknown")
+
+
 @pytest.mark.parametrize(
     "outcome",
     [Outcome.CONNECT_REFUSED, Outcome.TLS_ERROR, Outcome.REDIRECT_LOOP, Outcome.INVALID_URL],

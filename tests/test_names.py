@@ -248,6 +248,8 @@ def test_a_look_up_that_could_not_begin_is_no_names_fault(open_resolver: Open, s
     resolver = open_resolver(max_lookups=1)
     server.open.clear()
     outcome_of(resolver, "a.test", 0.01)
+    assert server.wanted.acquire(timeout=LIMIT)
+    assert isinstance(outcome_of(resolver, "a.test", 0.01), NameFailure)  # that one has begun
     failure = outcome_of(resolver, "b.test", 0.01)
     assert isinstance(failure, OSError)
     assert not isinstance(failure, NameFailure)
@@ -276,9 +278,9 @@ def test_helpers_are_used_again(open_resolver: Open, server: NameServer) -> None
 def test_idle_helpers_end_by_themselves(
     open_resolver: Open, server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a later name gets a new one."""
+    """And a later name gets a new one, in the place of the one that ended."""
     monkeypatch.setattr(names, "IDLE_SECONDS", 0.01)
-    resolver = open_resolver()
+    resolver = open_resolver(max_lookups=1)
     for host in ("a.test", "b.test"):
         resolver.resolve(host, 80, LIMIT)
         for thread in threading.enumerate():

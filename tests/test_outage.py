@@ -22,10 +22,10 @@ def attempt(outcome: Outcome, status: int | None = None) -> Attempt:
     return Attempt(Result(1, "http://a/", status, outcome))
 
 
-def suspect(outage: Outage) -> list[bool]:
+def suspect(outage: Outage, outcome: Outcome = Outcome.CONNECT_TIMEOUT) -> list[bool]:
     """Let one host answer, and then so many others be out of reach that our network is suspected."""
     outage.spoiled("alive:80", attempt(Outcome.OK, 200), 0.0)
-    return [outage.spoiled(f"dead{n}:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0) for n in range(MANY)]
+    return [outage.spoiled(f"dead{n}:80", attempt(outcome), 0.0) for n in range(MANY)]
 
 
 def make_outage(
@@ -44,22 +44,30 @@ def end_of_check() -> None:
             thread.join(5)
 
 
-def test_what_an_outage_spoiled_is_asked_again() -> None:
+@pytest.mark.parametrize("outcome", [Outcome.CONNECT_TIMEOUT, Outcome.CONNECT_ERROR])
+def test_what_an_outage_spoiled_is_asked_again(outcome: Outcome) -> None:
     """Failures that raise the suspicion, and those of while it lasts, are to be made again."""
     outage = make_outage(lambda _: True)
-    assert all(suspect(outage))
+    assert all(suspect(outage, outcome))
     outage.end()
 
 
-def test_an_unknown_name_is_no_sign_of_life() -> None:
-    """It may be remembered from before the outage: it neither keeps a suspicion from coming nor ends it."""
+@pytest.mark.parametrize("outcome", [
+    Outcome.DNS_ERROR, Outcome.READ_TIMEOUT, Outcome.DEADLINE_EXCEEDED, Outcome.CONNECTION_LOST, Outcome.LOCAL_ERROR,
+    Outcome.INVALID_URL, Outcome.BLOCKED_ADDRESS, Outcome.INTERNAL_ERROR,
+])  # fmt: skip
+def test_what_came_from_nowhere_is_no_sign_of_life(outcome: Outcome) -> None:
+    """A name may be remembered as unknown, a connection be one from before: neither keeps a suspicion off nor ends it.
+
+    So it is with what this machine met by itself.
+    """
     outage = make_outage(lambda _: False, longest=60.0)
     outage.spoiled("alive:80", attempt(Outcome.OK, 200), 0.0)
     for number in range(MANY):
-        outage.spoiled("gone:80", attempt(Outcome.DNS_ERROR), 0.0)
+        outage.spoiled("gone:80", attempt(outcome), 0.0)
         outage.spoiled(f"dead{number}:80", attempt(Outcome.CONNECT_TIMEOUT), 0.0)
     assert outage.suspected
-    assert outage.spoiled("gone:80", attempt(Outcome.DNS_ERROR), 0.0)
+    assert outage.spoiled("gone:80", attempt(outcome), 0.0)
     assert outage.suspected
     outage.end()
     end_of_check()

@@ -6,7 +6,9 @@ import base64
 
 import pytest
 
+from status_probe.cookies import ChainCookies
 from status_probe.records import Outcome
+from status_probe.urls import parse_url
 from tests.asking import ask, ask_one, within
 from tests.server import Server, answer, close, hang, redirect, server_context
 
@@ -143,7 +145,8 @@ def test_an_address_or_a_plain_answer_is_not_strict():
     """RFC 6797, section 8.1: over http the header says nothing, nor does it for an IP."""
     strict = [("Strict-Transport-Security", "max-age=1000")]
     with Server({"/": redirect("/end", headers=strict), "/end": END}) as server:
-        assert ask_one(server.url()).final_url.startswith("http://")
+        row = ask_one(server.url(host="a.test"), hosts=HOSTS)
+        assert row.final_url == server.url("/end", host="a.test")
     with Server(END) as plain, Server(redirect(plain.url(), headers=strict), tls=server_context()) as server:
         assert ask_one(server.url()).final_url == plain.url()
 
@@ -242,6 +245,21 @@ def test_a_host_may_be_its_own_domain(domain):
     """A name of one label sets a cookie for itself: RFC 6265, section 5.3, step 5."""
     with Server(cookie_wall(f"Domain={domain}")) as server:
         assert ask_one(server.url(host="localhost"), hosts={"localhost": ["127.0.0.1"]}).status == 410
+
+
+@pytest.mark.parametrize(("there", "cookie", "next_one", "sent"), [
+    ("http://a.test/", "a=1", "https://a.test/", "a=1"), ("https://a.test:8443/", "a=1", "https://a.test/", ""),
+    ("https://a.test:80/", "a=1", "http://a.test/", ""), ("http://a.test/", "a=1; Secure", "https://a.test/", ""),
+    ("https://a.test/", "__Host-a=1; Secure; Path=/; Domain=a.test", "https://a.test/", ""),
+    ("https://a.test/x/y", "a=1; Path=/; Path=w", "https://a.test/z", ""),
+    ("https://a.test/x/y", "a=1; Path=/; Path=w", "https://a.test/x/z", "a=1"),
+    ("https://a.test/", "a=" + "x" * 5000, "https://a.test/", ""),
+])  # fmt: skip
+def test_where_a_cookie_goes(there, cookie, next_one, sent):
+    """To the usual ports of its host alike, to another port's server never, and only as it promised."""
+    cookies = ChainCookies()
+    cookies.add(parse_url(there), cookie)
+    assert cookies.header(parse_url(next_one)) == sent
 
 
 def test_a_secure_cookie_is_not_taken_over_http():
@@ -448,6 +466,16 @@ def test_head_stays_head_on_its_way():
         ask_one(server.url(), method="auto")
         methods = [request.method for request in server.log]
     assert methods == ["HEAD"] * 2 + ["HEAD"] * 2 + ["GET"] * 2
+
+
+@pytest.mark.parametrize(("statuses", "verdict"), [
+    ([302, 308], "moved"), ([301, 302], "moved"), ([302, 307], "alive"),
+])  # fmt: skip
+def test_one_permanent_redirect_on_the_way_moves_a_page(statuses, verdict):
+    """Of 301 and 308 each says that the link is to be updated."""
+    routes = {f"/{place}": redirect(f"/{place + 1}", status) for place, status in enumerate(statuses)}
+    with Server({**routes, "*": answer(200)}) as server:
+        assert ask_one(server.url("/0")).verdict == verdict
 
 
 def test_a_way_from_http_to_https_is_followed():
