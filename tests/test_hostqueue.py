@@ -223,6 +223,20 @@ def test_a_deferred_task_comes_back_when_due(clock: Clock) -> None:
     assert take(tasks) == [task]
 
 
+@pytest.mark.parametrize(("held", "deferred"), [(3, 5), (5, 3)])
+def test_the_sooner_of_a_held_host_and_a_deferred_task_is_due(clock: Clock, held: float, deferred: float) -> None:
+    """Else whoever minds the clock would sleep for too long."""
+    tasks = make(clock=clock)
+    put(tasks, "a")
+    (task,) = take(tasks)
+    tasks.defer(task, deferred)
+    tasks.done(task)
+    put(tasks, "b")
+    tasks.hold("b", held)
+    assert take(tasks) == []
+    assert tasks.next_due() == 1003
+
+
 def test_a_second_look_comes_after_the_fresh_tasks(clock: Clock) -> None:
     """What is due waits while fresh tasks can be taken, but not for fresh tasks of busy hosts."""
     tasks = make(per_host=1, clock=clock)

@@ -201,6 +201,14 @@ def test_the_encoding_is_found(write: Write, encoding: str) -> None:
     assert rows(write("list.txt", text.encode(encoding))) == [(1, "http://例子.测试/路径/一二三"), (3, "http://b/")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_before_a_quoted_heading_is_none_of_it(write: Write, encoding: str) -> None:
+    """Programs that quote every cell write marks as well."""
+    with TargetList([write("list.csv", '"link","a,b"\n"http://a/","1"\n'.encode(encoding))]) as targets:
+        assert targets.headings == ("link", "a,b")
+        assert [target.own_cells for target in targets] == [("http://a/", "1")]
+
+
 def test_the_first_chunk_beyond_ascii_decides(write: Write) -> None:
     """A list that is plain for long is still found to be UTF-8, or not."""
     plain = "http://plain.example/\n" * 10_000
@@ -524,6 +532,8 @@ def test_no_own_cell_shows_a_password(write: Write) -> None:
     assert "secret" not in "".join(target.own_cells)
     (target,) = read(write("list.csv", "mail,url\nE-mail:me@h.test,u:secret@a/\n"))
     assert target.own_cells == ("E-mail:me@h.test", "u:***@a/")
+    (target,) = read(write("list.csv", "url\nu:secret@a.test\n"))
+    assert target.own_cells == ("u:***@a.test",)
 
 
 # Several sources
