@@ -17,7 +17,8 @@ from .records import Attempt, Outcome
 
 __all__ = ["Outage"]
 
-# What an outcome without a status says of our network; those not named here came from somewhere.
+# What an outcome says of our network; those not named here came from somewhere.  A status beside one of these is of an
+# earlier hop, which may have answered long ago, and another host.
 _SIGNS = {
     Outcome.DNS_ERROR: Sign.UNCLEAR,  # "no such name" may be remembered from before
     Outcome.CONNECT_TIMEOUT: Sign.UNREACHED,
@@ -56,9 +57,7 @@ class Outage:
         """Take note of how an attempt at *host* that *began* then ended; return whether it is to be made again."""
         result = attempt.result
         sign = _SIGNS.get(result.outcome, Sign.ALIVE)
-        if result.status is not None:
-            sign = Sign.ALIVE
-        elif result.outcome in (Outcome.DNS_ERROR, Outcome.PROXY_ERROR) and attempt.passing:
+        if result.outcome in (Outcome.DNS_ERROR, Outcome.PROXY_ERROR) and attempt.passing:
             sign = Sign.UNREACHED
         orders = self._watch.ended(host, sign, began)
         self._hold_queue(orders)

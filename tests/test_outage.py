@@ -22,10 +22,12 @@ def attempt(outcome: Outcome, status: int | None = None) -> Attempt:
     return Attempt(Result(1, "http://a/", status, outcome))
 
 
-def suspect(outage: Outage, outcome: Outcome = Outcome.CONNECT_TIMEOUT) -> list[bool]:
+def suspect(
+    outage: Outage, outcome: Outcome = Outcome.CONNECT_TIMEOUT, status: int | None = None
+) -> list[bool]:
     """Let one host answer, and then so many others be out of reach that our network is suspected."""
     outage.spoiled("alive:80", attempt(Outcome.OK, 200), 0.0)
-    return [outage.spoiled(f"dead{n}:80", attempt(outcome), 0.0) for n in range(MANY)]
+    return [outage.spoiled(f"dead{n}:80", attempt(outcome, status), 0.0) for n in range(MANY)]
 
 
 def make_outage(
@@ -71,6 +73,21 @@ def test_what_came_from_nowhere_is_no_sign_of_life(outcome: Outcome) -> None:
     assert outage.suspected
     outage.end()
     end_of_check()
+
+
+def test_a_redirect_to_where_nobody_answers_is_no_sign_of_life() -> None:
+    """Its status is of the hop before, another host's: the one that it led to is neither alive nor to be tried."""
+    tried: list[Hashable] = []
+
+    def reach(host: Hashable) -> bool:
+        tried.append(host)
+        return True
+
+    outage = make_outage(reach)
+    assert all(suspect(outage, status=302))
+    end_of_check()
+    assert tried == ["alive:80"]
+    assert not outage.suspected
 
 
 def test_a_host_that_can_be_reached_ends_the_suspicion() -> None:

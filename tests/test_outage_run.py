@@ -16,7 +16,9 @@ from status_probe.records import Outcome, Result, Target
 from status_probe.run import Run
 from tests.asking import within
 from tests.command import finish, read_csv, start_command, wait_for
+from tests.connection import Request
 from tests.network import Network
+from tests.server import Script, answer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a test drop what asks to connect")
 
@@ -62,6 +64,23 @@ def test_a_proxy_that_is_away_for_a_while_costs_no_row() -> None:
         urls = [f"http://h{n}.test/" for n in range(150)]
         rows = rows_of(urls, once_nobody_is_asked(proxy), proxy=f"http://127.0.0.1:{proxy.port}")
     assert [(row.status, row.attempts) for row in rows] == [(200, 1)] * 150
+
+
+def test_an_outage_amid_redirects_costs_no_attempt() -> None:
+    """What was led from one host to the next before the network went away is asked again from its beginning."""
+
+    def lead_on(request: Request) -> Script:
+        if request.overall + 1 == 40:
+            network.go_away()
+        if request.path == "/end":
+            return answer(200, keep=False)
+        there = network.url("/end", host=request.local.replace("127.0.", "127.1."))
+        return answer(302, headers=[("Location", there)], keep=False)
+
+    with Network() as network:
+        network.routes = {"*": lead_on}
+        rows = rows_of(network.urls(150), once_nobody_is_asked(network))
+    assert [(row.status, row.redirects, row.attempts) for row in rows] == [(200, 1, 1)] * 150
 
 
 def test_without_retries_an_outage_costs_a_few_rows() -> None:
