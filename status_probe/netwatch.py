@@ -61,6 +61,7 @@ class NetworkWatch:
         self._known: deque[Hashable] = deque(maxlen=3)  # hosts that answered, the last to be added last
         self._alive_at = -inf  # when something answered last
         self._in_a_row = 0  # different hosts not reached since then
+        self._row_began = -inf  # the attempt at the first of them
         self._doubted: dict[Hashable, float] = {}  # host, until it answers, to the time of its second chance
         self._many = MANY
         self.down = False  # whether our network is under suspicion
@@ -74,7 +75,7 @@ class NetworkWatch:
         with self._lock:
             now = self._clock()
             if sign is Sign.ALIVE:
-                return self._alive(host, now)
+                return self._alive(host, began, now)
             if not self._known:
                 return Orders()
             if self.down or began < self._up_since:
@@ -82,17 +83,19 @@ class NetworkWatch:
                 return self._spoiled(sign, now)
             return self._doubt(host, began, now) if sign is Sign.UNREACHED else Orders()
 
-    def _alive(self, host: Hashable, now: float) -> Orders:
+    def _alive(self, host: Hashable, began: float, now: float) -> Orders:
+        if host not in self._known:
+            self._known.append(host)
+        self._doubted.pop(host, None)
+        if self._in_a_row and began < self._row_began:
+            return Orders()  # the answer was on its way when the first of them failed
         was_down = self.down
         if was_down:
             self.down = False
             self._up_since = now
             self._many = min(2 * self._many, MOST)
-        if host not in self._known:
-            self._known.append(host)
         self._alive_at = now
         self._in_a_row = 0
-        self._doubted.pop(host, None)
         self._pauses = 0
         self._patience = PATIENCE * self._longest
         return Orders(resume=was_down)
@@ -108,6 +111,8 @@ class NetworkWatch:
         if host in self._doubted or len(self._doubted) >= DOUBTS:
             return Orders(again=self._second_chances and began <= self._doubted.get(host, -inf))
         self._doubted[host] = now
+        if not self._in_a_row:
+            self._row_began = began
         self._in_a_row += 1
         if self._in_a_row < self._many:
             return Orders(again=self._second_chances)

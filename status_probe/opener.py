@@ -71,6 +71,7 @@ class Opener:
         until = time.monotonic() + seconds
         limits = Limits(seconds, seconds, seconds, until, Phase())
         try:
+            self._resolver.forget(place[0])
             sock, _ = connect(self._resolver.resolve(*place, seconds), limits, until)
         except requests.ConnectionError as error:
             return proxy is None and isinstance(error.__cause__, ConnectionRefusedError)

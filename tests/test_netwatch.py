@@ -204,6 +204,19 @@ def test_refusals_and_unknown_names_are_signs_of_life() -> None:
     assert not watch.down
 
 
+def test_an_answer_that_was_on_its_way_ends_no_suspicion() -> None:
+    """What began before the first failure says nothing of the network since; what began later does."""
+    watch = NetworkWatch(clock=lambda: 100.0)
+    watch.ended("live", Sign.ALIVE, 99)
+    for number in range(7):
+        watch.ended(f"h{number}", Sign.UNREACHED, 99.9)
+        assert not watch.ended(f"slow{number}", Sign.ALIVE, 99.8).resume
+    assert watch.ended("h7", Sign.UNREACHED, 99.9).pause
+    assert not watch.ended("slow", Sign.ALIVE, 99.8).resume
+    assert watch.down
+    assert watch.ended("slow", Sign.ALIVE, 99.95).resume
+
+
 def test_what_broke_off_in_an_outage_is_made_again() -> None:
     """A connection that an outage cut is no fault of its host, while the outage lasts and for what began in it."""
     now = 100.0
