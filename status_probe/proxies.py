@@ -15,10 +15,12 @@ from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from .hostnames import to_bytes
 from .urls import DEFAULT_PORTS, Url, basic_credentials, redact
 
-__all__ = ["DIRECT", "Proxy", "ProxyRules", "parse_proxy", "windows_exceptions"]
+__all__ = ["DIRECT", "LONGEST_IN_SOCKS", "Proxy", "ProxyRules", "parse_proxy", "windows_exceptions"]
 
+LONGEST_IN_SOCKS = 127  # bytes of a name or a password; PySocks writes a length as text, and from 128 on in two bytes
 _WINDOWS_SETTINGS = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 
@@ -62,9 +64,14 @@ def parse_proxy(text: str) -> Proxy:
     scheme = "socks5" if parts.scheme == "socks" else parts.scheme  # as GNOME's settings have it, and Chromium
     if scheme not in _DEFAULT_PORTS:
         raise ValueError(f"the proxy '{redact(text)}' is of an unknown kind, expected http, https, socks4 or socks5")
+    if "@" in parts.path + parts.query + parts.fragment:
+        place = text.rpartition("@")[2]
+        raise ValueError(f"the proxy '***@{place}' is not valid: a '/', '?' or '#' in a password is %2F, %3F or %23")
     if not host or port == 0 or any(letter.isspace() for letter in host):
         raise ValueError(f"the proxy '{redact(text)}' is not valid, expected http://HOST:PORT")
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if scheme.startswith("socks") and max(map(len, map(to_bytes, (username, password)))) > LONGEST_IN_SOCKS:
+        raise ValueError(f"the proxy '{redact(text)}' wants a name or a password that is too long for SOCKS")
     return Proxy(scheme, host, port or _DEFAULT_PORTS[scheme], username, password)
 
 

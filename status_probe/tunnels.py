@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -25,8 +26,8 @@ from .limits import (
     is_exhaustion,
 )
 from .names import NameFailure
-from .proxies import Proxy
-from .tls import start_tls
+from .proxies import LONGEST_IN_SOCKS, Proxy
+from .tls import explain_tls, start_tls
 from .urls import Url, show_host
 from .watchdog import Watchdog
 from .wire import ProtocolError
@@ -49,20 +50,22 @@ def connect_through(
 
     Raises ProxyFailed where the proxy cannot be reached or will not serve, else as ``dial.connect``.
     """
+    host = _host_for(proxy, url, resolve, limits, until) if proxy.is_socks else ""
     try:
-        addresses = resolve(proxy.host, proxy.port, limits, until)
-        if not proxy.is_socks:
-            sock, ip = connect(addresses, limits, until)
-            if proxy.scheme == "https":
-                sock = start_tls(sock, proxy.host, context(), limits, until, watchdog)
+        sock, ip = connect(resolve(proxy.host, proxy.port, limits, until), limits, until)
+        if proxy.scheme == "https":
+            sock = start_tls(sock, proxy.host, context(), limits, until, watchdog)
     except (NameFailure, ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
+        cause, sentence = explain_tls(error) if isinstance(error, TLSFailed) else ("handshake_ended", "")
+        if cause != "handshake_ended":
+            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port}: {sentence}") from error
         raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
     except ConnectTimedOut as error:
         raise _silent(proxy, limits) from error
     if proxy.is_socks:
-        return _through_socks(addresses, proxy, url, resolve, limits, until)
+        return _through_socks(sock, proxy, host, url.port, limits, until), ip
     if url.scheme == "https":
         _ask_for_tunnel(Connection(sock, ip, watchdog), proxy, url, limits, until)
     return sock, ip
@@ -97,37 +100,40 @@ def _ask_for_tunnel(connection: Connection, proxy: Proxy, url: Url, limits: Limi
         raise
 
 
-def _through_socks(
-    addresses: Sequence[Address], proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float
-) -> tuple[Any, str]:
-    """Have a SOCKS proxy at the first of *addresses* that can be connected to lead to *url*'s host."""
+def _host_for(proxy: Proxy, url: Url, resolve: Resolve, limits: Limits, until: float) -> str:
+    """Return what a SOCKS proxy is to connect to: a name where it looks it up itself, else an address.
+
+    Raises ProxyFailed for what it cannot be told; socks4 carries IPv4 only.
+    """
+    if proxy.resolves_names:
+        if len(url.host) > LONGEST_IN_SOCKS:
+            raise ProxyFailed(f"no SOCKS proxy is told a name of more than {LONGEST_IN_SOCKS} characters")
+        return url.host
+    addresses = [address.ip for address in resolve(url.host, url.port, limits, until)]
+    usable = [ip for ip in addresses if proxy.scheme != "socks4" or ":" not in ip]
+    if not usable:
+        raise ProxyFailed("the host has IPv6 addresses only, which socks4 does not carry")
+    return usable[0]
+
+
+def _through_socks(sock: Any, proxy: Proxy, host: str, port: int, limits: Limits, until: float) -> Any:
+    """Have the SOCKS proxy that *sock* is connected to lead to *host*."""
     import socks
 
-    host = url.host
-    if not proxy.resolves_names:
-        found = resolve(url.host, url.port, limits, until)
-        usable = [address.ip for address in found if proxy.scheme != "socks4" or ":" not in address.ip]
-        host = (usable or [found[0].ip])[0]  # socks4 carries IPv4 only
     limits.phase.name = CONNECTING
-    failure: OSError | None = None
-    for address in addresses:
-        tunnel = _open_socks(address, proxy, until)
-        try:
-            tunnel.connect((host, url.port))
-        except OSError as error:  # socks.ProxyError is one
-            tunnel.close()
-            failure = error
-            if isinstance(error, socks.ProxyConnectionError):
-                continue
-            break
-        return tunnel, address.ip
+    tunnel = _open_socks(sock, proxy, until)
+    try:
+        tunnel.connect((host, port))
+        return tunnel
+    except OSError as error:  # socks.ProxyError is one
+        tunnel.close()
+        failure = error
     _raise_if_exceeded(limits)
     if time.monotonic() >= until:
         raise _silent(proxy, limits) from failure
     said = getattr(failure, "socket_err", None)  # PySocks catches its own errors, and wraps them
     kind = type(said if isinstance(said, socks.ProxyError) else failure)
     sentence, cause = {
-        socks.ProxyConnectionError: ("the SOCKS proxy cannot be reached", "unreachable"),
         socks.GeneralProxyError: ("the SOCKS proxy gave no answer", "unanswered"),
         socks.SOCKS5AuthError: ("the SOCKS proxy wants a user name and a password, or others", ""),
     }.get(kind, ("the SOCKS proxy could not connect, or would not", "refused"))
@@ -143,14 +149,14 @@ def _raise_if_exceeded(limits: Limits) -> None:
         raise limits.exceeded(CONNECTING)
 
 
-def _open_socks(address: Address, proxy: Proxy, until: float) -> Any:
+def _open_socks(sock: Any, proxy: Proxy, until: float) -> Any:
     """Return a socket of PySocks, which speaks the protocol, for what is to end before *until*."""
     import socks
 
-    tunnel = _bounded_socks()(address.family)
+    tunnel = _bounded_socks()(sock.family, fileno=sock.detach())
     kind = socks.SOCKS4 if proxy.scheme.startswith("socks4") else socks.SOCKS5
     names, user, password = proxy.resolves_names, proxy.username or None, proxy.password or None
-    tunnel.set_proxy(kind, address.ip, proxy.port, names, user, password)
+    tunnel.set_proxy(kind, proxy.host, proxy.port, names, user, password)
     tunnel.settimeout(max(0.001, until - time.monotonic()))
     tunnel.until = until
     return tunnel
@@ -161,7 +167,11 @@ def _bounded_socks() -> Any:
     """Return PySocks' class of sockets, but what one reads is bounded as a whole, not byte by byte."""
     import socks
 
-    class Tunnel(socks.socksocket):  # type: ignore[misc]
+    class Connected(socket.socket):
+        def connect(self, address: Any) -> None:
+            pass  # it is
+
+    class Tunnel(socks.socksocket, Connected):  # type: ignore[misc]
         until = 0.0
 
         def recv_into(self, *arguments: Any) -> int:
@@ -169,6 +179,6 @@ def _bounded_socks() -> Any:
             if left <= 0:
                 raise TimeoutError
             self.settimeout(left)
-            return super().recv_into(*arguments)  # type: ignore[no-any-return]
+            return super().recv_into(*arguments)
 
     return Tunnel

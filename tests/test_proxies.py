@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import sys
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from status_probe.proxies import ProxyRules, parse_proxy, windows_exceptions
 from status_probe.records import Outcome
 from status_probe.run import open_probe
 from status_probe.urls import parse_url
-from tests.asking import ask, ask_at_once, ask_one, within
+from tests.asking import ask, ask_at_once, ask_one, trusted, within
 from tests.server import (
     Proxy,
     Server,
@@ -145,6 +146,16 @@ def test_a_bad_certificate_behind_a_proxy_is_the_sites():
     assert "expired" in row.error
 
 
+@pytest.mark.parametrize("certificate", ["expired", "unknown_issuer"])
+def test_a_bad_certificate_of_a_proxy_is_named(certificate):
+    """It is there, but not to be trusted: trying again helps nobody, and says nothing of our network."""
+    with Proxy(tls=server_context(certificate)) as proxy:
+        [row] = probe_urls(["http://a.test/"], proxy=proxy.url, ca_bundle=trusted(), retry_wait=0.05)
+    assert (row.outcome, row.attempts) == (Outcome.PROXY_ERROR, 1)
+    assert "certificate" in row.error
+    assert "cannot be reached" not in row.error
+
+
 def test_hosts_behind_a_proxy_share_no_connection():
     """A late answer of one site is not the next site's, though both are asked through one proxy."""
     early = [b"HTTP/1.1 103 E\r\n\r\n", pause(0.03), answer(404)]
@@ -169,8 +180,8 @@ def test_limits_hold_behind_a_tls_proxy():
     scripts = {"/mute": hang(), "/stuck": [b"HTTP/1.1 200 OK\r\nX-A: ", hang()], "/drip": repeat(b"HTTP/1.1 ", 0.05)}
     with Server(scripts, tls=server_context()) as server, Proxy(tls=server_context()) as proxy:
         lists = [[server.url(path)] for path in scripts]
-        with within(0.9):
-            rows = [row for [row] in ask_at_once(*lists, proxy=proxy.url, read_timeout=0.4, max_time=0.6)]
+        with within(1.1):
+            rows = [row for [row] in ask_at_once(*lists, proxy=proxy.url, read_timeout=0.4, max_time=0.8)]
         assert [row.outcome for row in rows] == [Outcome.READ_TIMEOUT] * 2 + [Outcome.DEADLINE_EXCEEDED]
         assert {row.status for row in rows} == {None}
         with within(0.9):
@@ -328,7 +339,10 @@ def test_no_proxy_holds_for_the_option_too(monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["ftp://u:geheim@h", "http://u:geheim@h:99999", "http://u:geheim@", "http://u:geheim@[x"],
+    [
+        "ftp://u:geheim@h", "http://u:geheim@h:99999", "http://u:geheim@", "http://u:geheim@[x", "http://u:p/geheim@h:1",
+        "http://u:1#geheim@h:1", "h:1/geheim@h:1", f"socks5://u:{'geheim' * 22}@h", f"socks5h://u:{'é' * 64}@h",
+    ],
 )
 def test_a_bad_proxy_is_told_without_its_password(text):
     """A proxy that is none is a ValueError fit for the user."""
@@ -376,6 +390,36 @@ def test_socks_takes_the_address_that_can_be_used():
         hosts = {"proxy.test": ["::1", "127.0.0.1"]}
         row = ask_one(server.url(), proxy=f"socks5h://proxy.test:{proxy.port}", hosts=hosts)
     assert row.status == 410
+    with SocksProxy() as proxy:
+        row = ask_one("http://a.test/", proxy=f"socks4://127.0.0.1:{proxy.port}", hosts={"a.test": ["::1"]})
+        assert proxy.asked == []
+    assert (row.outcome, row.error) == (
+        Outcome.PROXY_ERROR, "the host has IPv6 addresses only, which socks4 does not carry"
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no address is deaf there")
+@pytest.mark.parametrize("kind", ["socks5h", "http"])
+def test_a_silent_address_of_a_proxy_delays_no_other(kind):
+    """As with a site's: the next one is tried beside it."""
+    listening = SocksProxy() if kind == "socks5h" else Proxy()
+    with Server(answer(410)) as server, listening as proxy, deaf_address("127.0.0.9", proxy.port), within(0.9):
+        hosts = {"proxy.test": ["127.0.0.9", "127.0.0.1"]}
+        row = ask_one(server.url(), proxy=f"{kind}://proxy.test:{proxy.port}", hosts=hosts)
+    assert row.status == 410
+
+
+def test_socks_is_told_no_name_whose_length_is_lost():
+    """PySocks writes the length of 128 and more in two bytes: another name, of another port, would be asked for."""
+    pytest.importorskip("socks")
+    host = f"{'a' * 60}.{'b' * 60}.c.test"
+    with Server(answer(410)) as server, SocksProxy() as proxy:
+        longest, longer = host[1:], host
+        assert (len(longest), len(longer)) == (127, 128)
+        rows = ask(*[server.url(host=name) for name in (longest, longer)], proxy=proxy.url)
+        assert [name for name, _ in proxy.asked] == [longest]
+    assert [row.status for row in rows] == [410, None]
+    assert rows[1].error == "no SOCKS proxy is told a name of more than 127 characters"
 
 
 def test_what_socks_cannot_do_is_told_apart():
