@@ -94,7 +94,9 @@ def _flush_output(status: int) -> int:
 
 
 def _tell(message: str, status: int) -> int:
-    say(sys.stderr, f"status-probe: error: {plain(message)}")
+    from .urls import redact
+
+    say(sys.stderr, f"status-probe: error: {plain(redact(message))}")
     return status
 
 

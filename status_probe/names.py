@@ -27,7 +27,7 @@ CACHED_HOSTS = 20_000  # some 600 bytes each; a queue of hosts in turn comes bac
 
 # Windows calls EAI_NODATA the same as EAI_NONAME; some systems have no EAI_NODATA.
 _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), getattr(socket, "EAI_ADDRFAMILY", 0)}
-_BEGINS_WITH_HYPHEN = re.compile(r"(?:[^.]*\.)*-").match  # a label: glibc asks no name server for such a name
+_IS_ODD = re.compile(r"(?:[^.]*\.)*-|.*[^a-z0-9._-]").match  # glibc asks no name server for such a name
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE}
 
 GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]
@@ -113,6 +113,11 @@ class Resolver:
             Address(family, ip, (sockaddr[0], port, *sockaddr[2:])) for family, ip, sockaddr in found.addresses
         ])
 
+    def forget(self, host: str) -> None:
+        """Look *host* up anew when it is wanted next."""
+        with self._lock:
+            self._cache.pop(host, None)
+
     def close(self) -> None:
         """Let the helper threads end; those that wait for a name server end when it answers."""
         self._helpers.close()
@@ -120,7 +125,7 @@ class Resolver:
     def _find(self, host: str, timeout: float) -> _Found:
         name = host.removesuffix(".")
         ips = (host,) if is_literal(host) else self._hosts.get(name)
-        if not ips and name.endswith(".localhost"):  # not every system knows: RFC 6761, section 6.3
+        if not ips and (name.endswith(".localhost") or host == "localhost."):  # RFC 6761, section 6.3; not all know
             ips = ("127.0.0.1", "::1")
         if ips:
             return self._judge(host, [_literal_address(ip) for ip in ips])
@@ -187,7 +192,7 @@ class Resolver:
         cause, message = "failed", f"the name server failed for the name '{host}'"
         if code == socket.EAI_AGAIN:
             cause, message = "try_again", f"the name server said to try again for the name '{host}'"
-        elif code in _UNKNOWN and not _BEGINS_WITH_HYPHEN(host):
+        elif code in _UNKNOWN and not _IS_ODD(host):
             cause, message = "unknown", f"the name '{host}' is unknown"
         elif code in _UNKNOWN:
             message = f"the name '{host}' is unknown, or this system looks up none like it"

@@ -18,7 +18,7 @@ from .options import Options
 from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
 from .session import HeaderLines, Request, Session
 from .transport import StaleConnection
-from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact
+from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact, redact_cut
 from .wire import Head
 
 __all__ = ["Probe"]
@@ -186,7 +186,7 @@ class Probe:
         An address that comes back is no circle before it leads on as it did: there are firewalls that lead a client to
         the same address once, to see whether it follows, and logins that are kept by client.
         """
-        shown = redact(location[:2500])[:200]  # cut last, or half a password would be shown
+        shown = redact_cut(location, 200)
         shown = shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             following = chain.secured(join(chain.url, location))

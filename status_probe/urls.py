@@ -20,7 +20,7 @@ from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
     "BLANKS", "DEFAULT_PORTS", "LONGEST", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme",
-    "host_key", "join", "parse_url", "redact", "redact_note", "show_host",
+    "host_key", "join", "parse_url", "redact", "redact_cut", "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
@@ -191,6 +191,7 @@ def decode_location(raw: bytes) -> str:
 # It ends at the last '@' before the path.  One with a raw '/', '?' or '#' in it makes the URL invalid, but is no less
 # a secret, so what is no port is covered up to the word's last '@'.  The bound keeps a hostile line of a megabyte from
 # taking minutes, and a word's name ends where another may begin: else each byte would be looked at from each before it.
+# The one at the very start, which is looked for once, may be of any length.
 _AFTER_USER = r"""(
         (?: (?: https?:[/\\]* | [/\\]{2} ) ADDRESS (?: [^\s/?#\\:%] | %(?!3A) )*
           | (?<![^\s"'(<]) (?! [a-z][a-z0-9+.-]*:[/\\]{2} | (?:acct|data|im|javascript|mailto|news|sips?|urn|xmpp): )
@@ -202,12 +203,19 @@ _AFTER_USER = r"""(
     """
 _AFTER_USER = _AFTER_USER.replace("ADDRESS", r"(?! \[[^\s/?#\\@\[]*\] (?: [:/?#\\\s] | \Z) )")  # an IPv6 one is no user
 _PASSWORD = re.compile(_AFTER_USER.replace("BLANK", ""), re.VERBOSE | re.IGNORECASE)
+_FIRST_PASSWORD = re.compile(r"\A" + _PASSWORD.pattern.replace("{0,2000}", "*"), re.VERBOSE | re.IGNORECASE)
 _PASSWORD_IN_NOTE = re.compile(_AFTER_USER.replace("BLANK", r"\s"), re.VERBOSE | re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Replace the password of each URL in *text* by ``***``, valid or not; rather one too many than one too few."""
-    return _PASSWORD.sub(r"\1***@", text) if "@" in text else text
+    return _PASSWORD.sub(r"\1***@", _FIRST_PASSWORD.sub(r"\1***@", text)) if "@" in text else text
+
+
+def redact_cut(text: str, most: int) -> str:
+    """Return the first *most* characters of *text*, redacted; a long password is one though its end is cut off."""
+    beginning = text[: 2 * most]
+    return redact(beginning + "@" if beginning != text else text)[:most]
 
 
 def redact_note(text: str) -> str:

@@ -352,6 +352,18 @@ def test_a_password_is_in_no_output(probe: Main, server: Server) -> None:
     assert "me:***@" in ended.out
 
 
+@pytest.mark.parametrize("words", [
+    "us:geheim@127.0.0.1:1/x", "//us:geheim@a.test", "http:us:geheim@a.test", "--explain us:geheim@a.test",
+    "list.txt --poxy http://us:geheim@p.test:1", "-w http://us:geheim@p.test:1", "-x http://us:ge/heim@p.test:1",
+])  # fmt: skip
+def test_a_password_is_in_no_usage_error(probe: Main, words: str) -> None:
+    """A word that is not understood may hold one; standard error is often appended to a file."""
+    ended = probe(*words.split())
+    assert ended.status == 2
+    assert ended.err.startswith("status-probe: error: ")
+    assert "heim" not in ended.err
+
+
 def test_the_language_is_that_of_the_locale(probe: Main, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanings follow LANG where --lang does not say otherwise; names of outcomes and columns do not change."""
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")

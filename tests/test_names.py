@@ -145,12 +145,23 @@ def test_a_name_is_looked_up_once_while_its_answer_is_kept(
     assert server.asked == ["a.test", "a.test"]
 
 
+def test_a_name_that_is_forgotten_is_looked_up_anew(open_resolver: Open, server: NameServer) -> None:
+    """Whoever wants to know whether the name server answers is not told what it said before."""
+    resolver = open_resolver(ttl=60)
+    resolver.resolve("a.test", 80, LIMIT)
+    resolver.forget("a.test")
+    resolver.forget("b.test")
+    resolver.resolve("a.test", 80, LIMIT)
+    assert server.asked == ["a.test", "a.test"]
+
+
 @pytest.mark.parametrize(
     ("host", "cause", "message", "seconds"),
     [
         ("gone.test", "unknown", "the name 'gone.test' is unknown", 60),
         ("empty.test", "unknown", "the name 'empty.test' is unknown", 60),
         ("gone.-a.test", "failed", "the name 'gone.-a.test' is unknown, or this system looks up none like it", 60),
+        ("gone.a'b.test", "failed", "the name 'gone.a'b.test' is unknown, or this system looks up none like it", 60),
         ("gone.a-.test", "unknown", "the name 'gone.a-.test' is unknown", 60),
         ("broken.test", "failed", "the name server failed for the name 'broken.test'", 60),
         ("busy.test", "try_again", "the name server said to try again for the name 'busy.test'", 5),
@@ -494,6 +505,7 @@ def test_names_below_localhost_are_this_machine(server: NameServer, open_resolve
     resolver = open_resolver()
     assert ips(resolver.resolve("a.b.localhost", 80, LIMIT)) == ["127.0.0.1", "::1"]
     assert ips(resolver.resolve("a.localhost.", 80, LIMIT)) == ["127.0.0.1", "::1"]
+    assert ips(resolver.resolve("localhost.", 80, LIMIT)) == ["127.0.0.1", "::1"]
     assert server.asked == []
     with pytest.raises(BlockedAddress):
         open_resolver(public_only=True).resolve("a.localhost", 80, LIMIT)

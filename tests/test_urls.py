@@ -9,7 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from status_probe.urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact, redact_note
+from status_probe.urls import (
+    InvalidURL,
+    Url,
+    decode_location,
+    has_scheme,
+    join,
+    parse_url,
+    redact,
+    redact_cut,
+    redact_note,
+)
 
 # Texts near to URLs: single characters that matter to a parser, and pieces that belong together.
 PIECES = """
@@ -432,6 +442,16 @@ def test_a_password_within_an_address_is_not_shown(target: str) -> None:
     shown = parse_url(f"http://h.test{target}").shown
     assert "geheim" not in shown + redact(f"http://h.test{target}")
     assert shown.startswith("http://h.test/")
+
+
+@pytest.mark.parametrize("length", [2004, 65_000])
+@pytest.mark.parametrize("before", ["http://us:", "us:", "//us:", "http:us:"])
+def test_a_password_of_any_length_is_masked(before: str, length: int) -> None:
+    """Access tokens are long; and what is cut in the middle of one shows nothing of it."""
+    url = f"{before}{'geheim' * (length // 6)}@h.test/x"
+    assert redact(url) == f"{before}***@h.test/x"
+    assert redact_cut(url, 200) == f"{before}***@h.test/x" if length < 400 else f"{before}***@"
+    assert redact_cut("http://h.test/" + "x" * length, 200) == "http://h.test/" + "x" * 186
 
 
 @pytest.mark.parametrize("piece", ["(", "'", "(a:", "//u:", "http:", "\"<", '"[', "'\"[]x"])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from status_probe.sources.lines import Content, read_lines
-from status_probe.urls import BLANKS, LONGEST, redact
+from status_probe.urls import BLANKS, LONGEST, redact_cut
 
 __all__ = ["Arguments", "Entry", "TextList", "checked"]
 
@@ -69,5 +69,5 @@ def checked(text: str) -> tuple[str, str]:
     """
     url = text.strip(BLANKS)
     if len(text) > LONGEST:
-        return redact(url[: 2 * URL_KEPT])[:URL_KEPT], _TOO_LONG
+        return redact_cut(url, URL_KEPT), _TOO_LONG
     return url, _MORE_THAN_A_URL if _PARTS(url) else ""

@@ -19,7 +19,7 @@ from itertools import chain, count, dropwhile, islice
 from status_probe.records import COLUMNS
 from status_probe.sources.lines import Content, SourceError, quoted, read_lines
 from status_probe.sources.plain import Entry, checked
-from status_probe.urls import BLANKS, redact, redact_note
+from status_probe.urls import BLANKS, redact, redact_cut, redact_note
 
 __all__ = ["Table"]
 
@@ -77,7 +77,7 @@ class Table:
             was_quoted = self._delimiter in single
             url, no_url = checked(single if was_quoted or _PARTS_OF_NO_URL(further) else fitted[place])
             own_cells = [
-                (redact if column == place else redact_note)(cell[: 2 * CELL_LIMIT])[:CELL_LIMIT]
+                redact_cut(cell, CELL_LIMIT) if column == place else redact_note(cell[: 2 * CELL_LIMIT])[:CELL_LIMIT]
                 for column, cell in enumerate(fitted)
             ]
             yield row, url, own_cells, fault or no_url
