@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property
 
+from .connection import Connection
 from .limits import Limits, TLSFailed, is_exhaustion
 from .opener import Opener
 from .proxies import Proxy
@@ -34,6 +35,11 @@ MOST_HOSTS, MOST_ADDRESSES = 10_000, 200  # to be remembered; beyond them they a
 # In DER the method id-ad-caIssuers, and a uniformResourceIdentifier with its length.
 _ADDRESS = re.compile(rb"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x81?(.)(http://[!-~]+)", re.DOTALL)
 
+
+class _Nowhere(Exception):  # noqa: N818
+    """There is nothing that helps, and trying again would not."""
+
+
 Fetch = Callable[[Url, Limits], bytes]
 
 
@@ -42,85 +48,105 @@ class Issuers:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._lock = threading.Lock()
-        self._tries: dict[str, int] = {}  # by host
-        self._hosts: dict[str, ssl.SSLContext] = {}  # what verifies them
+        self._lock = threading.Lock()  # guards the next
+        self._tries: dict[str, int] = {}  # in vain, by host
+        self._hosts: dict[str, ssl.SSLContext] = {}  # what verified them last
         self._addresses: dict[str, ssl.SSLContext] = {}  # what verified a server whose issuer's certificate is there
 
-    def context_for(self, url: Url) -> ssl.SSLContext | None:
-        """Return what verifies the server of *url* if something was found for it, else None."""
-        return self._hosts.get(url.host_key)
+    def connect(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> Connection | None:
+        """Connect to the server of *url* with what it leaves out; return None where that is not found.
 
-    def find(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> bool:
-        """Look for what the server of *url* leaves out; return whether it was found, within the connect time.
-
-        *fetch* returns what is at an address, nothing where that is no file.
+        It takes no longer than the connect time.  *fetch* returns what is at an address, nothing where that is no file.
 
         Raises OSError where this machine is at its limits.
         """
-        host = url.host_key
-        with self._lock:
-            tries = self._tries[host] = self._tries.get(host, 0) + 1
-            if len(self._tries) > MOST_HOSTS:
-                self._tries.clear()
-        if tries > MOST_TRIES or is_matched_by_us(url.host):
-            return False
+        if is_matched_by_us(url.host):
+            return None
         limits = limits._replace(deadline=limits.connect_until(), phase=Phase())
+        known, connection, tries = self._hosts.get(url.host_key), None, 1
         try:
-            context = self._found(url, proxy, limits, fetch)
+            if known:
+                connection = self._open(url, proxy, limits, known)
+            if connection is None and self._tries.get(url.host_key, 0) < MOST_TRIES:
+                connection = self._search(url, proxy, limits, fetch)
+        except _Nowhere:
+            tries = MOST_TRIES
         except (OSError, ValueError) as error:  # of any step: then the row tells of the handshake that failed before
             if is_exhaustion(error):
                 raise
-            return False
-        if context is None:
-            self._tries[host] = MOST_TRIES
-            return False
-        if len(self._hosts) >= MOST_HOSTS:
-            self._hosts.clear()
-        self._hosts[host] = context
-        return True
+        if connection is None:
+            self._note_failure(url.host_key, tries)
+        return connection
 
-    def _found(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> ssl.SSLContext | None:
-        """Return what verifies the server of *url*, None where nothing will."""
-        connection = self._opener.open(url, proxy, limits, limits.deadline, open_context(insecure=True))
-        address = _issuer_address(connection.sock.getpeercert(True))
-        connection.close()
-        if address is None:
-            return None
+    def _note_failure(self, host: str, tries: int) -> None:
+        with self._lock:
+            if len(self._tries) >= MOST_HOSTS:
+                self._tries.clear()
+            self._tries[host] = self._tries.get(host, 0) + tries
+
+    def _search(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> Connection | None:
+        """Connect with what is where the server's certificate says.
+
+        Raises _Nowhere where it does not say, or what is there does not help.
+        """
+        address = self._address_at(url, proxy, limits)
         context = self._addresses.get(address.text)
-        if context and self._chain_by(context, url, proxy, limits):
-            return context
-        chain = self._chain_from(address, url, proxy, limits, fetch)
-        if not chain:
-            return None
-        context = new_context()
-        context.load_verify_locations(cadata=b"".join(chain[1:]))
-        if len(self._addresses) >= MOST_ADDRESSES:
-            self._addresses.clear()
-        self._addresses[address.text] = context
-        return context
+        connection = self._open(url, proxy, limits, context) if context else None
+        if connection is None:
+            chain = self._chain_from(address, url, proxy, limits, fetch)
+            context = new_context()
+            context.load_verify_locations(cadata=b"".join(chain[1:]))
+            self._remember(self._addresses, address.text, context, MOST_ADDRESSES)
+            connection = self._open(url, proxy, limits, context)
+        if connection and context:
+            self._remember(self._hosts, url.host_key, context, MOST_HOSTS)
+        return connection
 
-    def _chain_from(
-        self, address: Url | None, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch
-    ) -> list[bytes]:
+    def _address_at(self, url: Url, proxy: Proxy | None, limits: Limits) -> Url:
+        """Return where the server of *url* says that its issuer's certificate is.
+
+        Raises _Nowhere.
+        """
+        connection = self._opener.open(url, proxy, limits, limits.deadline, open_context(insecure=True))
+        certificate = connection.sock.getpeercert(True)
+        connection.close()
+        return _issuer_address(certificate)
+
+    def _open(self, url: Url, proxy: Proxy | None, limits: Limits, context: ssl.SSLContext) -> Connection | None:
+        """Return a connection to the server of *url* if *context* verifies it."""
+        try:
+            return self._opener.open(url, proxy, limits, limits.deadline, context)
+        except TLSFailed as error:
+            if is_exhaustion(error):
+                raise
+            return None
+
+    def _chain_from(self, address: Url, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> list[bytes]:
         """Return the chain of the server of *url* up to an authority, with what is at *address* and whither that leads.
 
-        Nothing where there is none.
+        Raises _Nowhere.
         """
         context = new_context()
         for _ in range(MOST_STEPS):
-            if address is None:
-                break
             certificate = _as_der(fetch(address, limits))
             context.load_verify_locations(cadata=certificate)
             for each in context.get_ca_certs():
                 for authority in self._authorities.get(each["issuer"], ()):
                     context.load_verify_locations(cadata=authority)
-            chain = self._chain_by(context, url, proxy, limits)
-            if chain and any(chain[-1] in known for known in self._authorities.values()):  # not what was fetched itself
-                return chain
+            connection = self._open(url, proxy, limits, context)
+            if connection:
+                chain = verified_chain(connection.sock)
+                connection.close()
+                if any(chain[-1] in known for known in self._authorities.values()):  # not what was fetched itself
+                    return chain
             address = _issuer_address(certificate)
-        return []
+        raise _Nowhere
+
+    def _remember(self, table: dict[str, ssl.SSLContext], key: str, context: ssl.SSLContext, most: int) -> None:
+        with self._lock:
+            if len(table) >= most:
+                table.clear()
+            table[key] = context
 
     @cached_property
     def _authorities(self) -> dict[object, list[bytes]]:
@@ -131,26 +157,19 @@ class Issuers:
             authorities.setdefault(each["subject"], []).append(certificate)
         return authorities
 
-    def _chain_by(self, context: ssl.SSLContext, url: Url, proxy: Proxy | None, limits: Limits) -> list[bytes]:
-        """Return how the server of *url* is verified by *context*, [] where it is not."""
-        try:
-            connection = self._opener.open(url, proxy, limits, limits.deadline, context)
-        except TLSFailed:
-            return []
-        chain = verified_chain(connection.sock)
-        connection.close()
-        return chain
 
+def _issuer_address(certificate: bytes) -> Url:
+    """Return where *certificate*, in DER, says that its issuer's is; only over http, as that proves nothing either.
 
-def _issuer_address(certificate: bytes) -> Url | None:
-    """Return where *certificate*, in DER, says that its issuer's is; only over http, as that proves nothing either."""
+    Raises _Nowhere.
+    """
     found = _ADDRESS.search(certificate)
     if found is None:
-        return None
+        raise _Nowhere
     try:
         return parse_url(found[2][: found[1][0]].decode("ascii"))
     except InvalidURL:
-        return None
+        raise _Nowhere from None
 
 
 def _as_der(certificate: bytes) -> bytes:

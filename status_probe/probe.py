@@ -110,7 +110,7 @@ class Probe:
         may_try_get = self._options.method == "auto" and chain.method == "HEAD"
         if may_try_get and chain.outcome not in _METHOD_MATTERS_NOT:
             return Chain("GET", chain.start)
-        if chain.start.scheme == "http" or chain.asked > 1 or not _cannot_do_tls(chain):
+        if chain.start.scheme == "http" or not _cannot_do_tls(chain):
             return None
         if self._options.default_scheme != "auto" or has_scheme(text):
             return None

@@ -228,25 +228,23 @@ class Transport:
         return False
 
     def _open(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
-        """Open a connection; once more where idle ones took what this machine had left, or an issuer was left out."""
+        """Open a connection; where this machine is at its limits, once more without the idle ones.
+
+        Where the server leaves out its issuer's certificate, with that.
+        """
         if url.scheme == "https":
             self.opener.load_context(url.host)  # once a run, and its time is none of the host's
+        until = limits.connect_until()
         try:
-            return self._open_once(url, proxy, limits)
+            return self.opener.open(url, proxy, limits, until)
         except OSError as error:
-            if is_exhaustion(error):
-                is_mended = self._pool.clear()
-            elif self._issuers and isinstance(error, TLSFailed) and lacks_issuer(error):
-                is_mended = self._issuers.find(url, proxy, limits, self._fetch)
-            else:
-                is_mended = False
-            if not is_mended:
+            if self._issuers and isinstance(error, TLSFailed) and lacks_issuer(error):
+                connection = self._issuers.connect(url, proxy, limits, self._fetch)
+                if connection:
+                    return connection
+            if not is_exhaustion(error) or not self._pool.clear():
                 raise
-        return self._open_once(url, proxy, limits)
-
-    def _open_once(self, url: Url, proxy: Proxy | None, limits: Limits) -> Connection:
-        context = self._issuers.context_for(url) if self._issuers else None
-        return self.opener.open(url, proxy, limits, limits.connect_until(), context)
+        return self.opener.open(url, proxy, limits, until)
 
     def _fetch(self, url: Url, limits: Limits) -> bytes:
         """Return what is at *url*, nothing where that is no file."""

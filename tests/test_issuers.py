@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from status_probe import probe_urls
-from status_probe.records import Outcome, Result
+from status_probe.options import Options
+from status_probe.records import Outcome, Result, Target
+from status_probe.run import open_probe
 from tests.asking import ask, ask_one, within
 from tests.asking import trusted as trusted_by_tests
 from tests.server import (
@@ -252,6 +254,28 @@ def test_no_other_host_is_concerned(has_identifier):
             hosts = {name: ["127.0.0.1"] for name in ("a.test", "b.host.test", "c.host.test")}
             urls = one.url(host="a.test"), two.url(host="b.host.test"), three.url(host="c.host.test")
             rows = ask(*urls, *reversed(urls), hosts=hosts, ca_bundle=trusted())
+    assert [row.status for row in rows] == [204] * 6
+
+
+def test_a_host_may_change():
+    """Of servers behind one name each is verified by what it sends, with another issuer, or with all of them."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        one, other = issue("one", root()), issue("other", root())
+        routes |= {"/one": answer(200, body=one.der), "/other": answer(200, body=other.der)}
+        contexts = [
+            context_of(issue("leaf", one, at=files.url("/one"), is_authority=False)),
+            context_of(issue("leaf", other, at=files.url("/other"), is_authority=False)),
+            context_of(issue("leaf", other, at=files.url("/gone"), is_authority=False), other),
+        ]
+        options = Options(hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted(), proxy="")
+        probe, session = open_probe(options)
+        rows, port = [], 0
+        with session:
+            for number, context in enumerate([*contexts, *contexts]):
+                with Server(answer(204, keep=False), port=port, tls=context) as site:
+                    port = site.port
+                    rows.append(probe(Target(number, number + 1, site.url(host=HOST))).result)
     assert [row.status for row in rows] == [204] * 6
 
 
