@@ -46,9 +46,9 @@ examples:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one line and exit status 2."""
-        from .urls import redact  # --help does without
+        from .urls import redact_message  # --help does without
 
-        self.exit(2, f"{self.prog}: error: {plain(redact(message))}\n")
+        self.exit(2, f"{self.prog}: error: {plain(redact_message(message))}\n")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

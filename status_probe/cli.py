@@ -94,9 +94,9 @@ def _flush_output(status: int) -> int:
 
 
 def _tell(message: str, status: int) -> int:
-    from .urls import redact
+    from .urls import redact_message
 
-    say(sys.stderr, f"status-probe: error: {plain(redact(message))}")
+    say(sys.stderr, f"status-probe: error: {plain(redact_message(message))}")
     return status
 
 

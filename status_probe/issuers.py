@@ -17,13 +17,14 @@ import ssl
 import threading
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from .connection import Connection
 from .limits import Limits, TLSFailed, is_exhaustion
 from .opener import Opener
 from .proxies import Proxy
 from .records import Phase
-from .tls import is_matched_by_us, new_context, open_context, verified_chain
+from .tls import FileName, is_matched_by_us, load_client_certificate, new_context, open_context, verified_chain
 from .urls import InvalidURL, Url, parse_url
 
 __all__ = ["Issuers"]
@@ -44,13 +45,18 @@ Fetch = Callable[[Url, Limits], bytes]
 
 
 class Issuers:
-    """Finds what servers leave out, for all threads of a run."""
+    """Finds what servers leave out, for all threads of a run.
 
-    def __init__(self, opener: Opener) -> None:
+    The client certificate, in files as for `open_context`, is shown to those only that are verified.
+    """
+
+    def __init__(self, opener: Opener, client_cert: FileName | None = None, client_key: FileName | None = None) -> None:
         self._opener = opener
+        self._client_cert = client_cert
+        self._client_key = client_key
         self._lock = threading.Lock()  # guards the next
         self._tries: dict[str, int] = {}  # in vain, by host
-        self._hosts: dict[str, ssl.SSLContext] = {}  # what verified them last
+        self._hosts: dict[str, str] = {}  # the address of the issuer by which they were verified last
         self._addresses: dict[str, ssl.SSLContext] = {}  # what verified a server whose issuer's certificate is there
 
     def connect(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> Connection | None:
@@ -63,7 +69,7 @@ class Issuers:
         if is_matched_by_us(url.host):
             return None
         limits = limits._replace(deadline=limits.connect_until(), phase=Phase())
-        known, connection, tries = self._hosts.get(url.host_key), None, 1
+        known, connection, tries = self._addresses.get(self._hosts.get(url.host_key, "")), None, 1
         try:
             if known:
                 connection = self._open(url, proxy, limits, known)
@@ -74,15 +80,9 @@ class Issuers:
         except (OSError, ValueError) as error:  # of any step: then the row tells of the handshake that failed before
             if is_exhaustion(error):
                 raise
-        if connection is None:
-            self._note_failure(url.host_key, tries)
+        if connection is None and url.host_key not in self._hosts:  # else it is another server behind the name
+            self._remember(self._tries, url.host_key, self._tries.get(url.host_key, 0) + tries, MOST_HOSTS)
         return connection
-
-    def _note_failure(self, host: str, tries: int) -> None:
-        with self._lock:
-            if len(self._tries) >= MOST_HOSTS:
-                self._tries.clear()
-            self._tries[host] = self._tries.get(host, 0) + tries
 
     def _search(self, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> Connection | None:
         """Connect with what is where the server's certificate says.
@@ -96,10 +96,12 @@ class Issuers:
             chain = self._chain_from(address, url, proxy, limits, fetch)
             context = new_context()
             context.load_verify_locations(cadata=b"".join(chain[1:]))
-            self._remember(self._addresses, address.text, context, MOST_ADDRESSES)
+            if self._client_cert:
+                load_client_certificate(context, self._client_cert, self._client_key)
             connection = self._open(url, proxy, limits, context)
-        if connection and context:
-            self._remember(self._hosts, url.host_key, context, MOST_HOSTS)
+            self._remember(self._addresses, address.text, context, MOST_ADDRESSES)
+        if connection:
+            self._remember(self._hosts, url.host_key, address.text, MOST_HOSTS)
         return connection
 
     def _address_at(self, url: Url, proxy: Proxy | None, limits: Limits) -> Url:
@@ -113,13 +115,16 @@ class Issuers:
         return _issuer_address(certificate)
 
     def _open(self, url: Url, proxy: Proxy | None, limits: Limits, context: ssl.SSLContext) -> Connection | None:
-        """Return a connection to the server of *url* if *context* verifies it."""
+        """Return a connection to the server of *url* if *context* verifies it, None if it does not.
+
+        Raises OSError where that cannot be told.
+        """
         try:
             return self._opener.open(url, proxy, limits, limits.deadline, context)
         except TLSFailed as error:
-            if is_exhaustion(error):
-                raise
-            return None
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                return None
+            raise
 
     def _chain_from(self, address: Url, url: Url, proxy: Proxy | None, limits: Limits, fetch: Fetch) -> list[bytes]:
         """Return the chain of the server of *url* up to an authority, with what is at *address* and whither that leads.
@@ -130,9 +135,7 @@ class Issuers:
         for _ in range(MOST_STEPS):
             certificate = _as_der(fetch(address, limits))
             context.load_verify_locations(cadata=certificate)
-            for each in context.get_ca_certs():
-                for authority in self._authorities.get(each["issuer"], ()):
-                    context.load_verify_locations(cadata=authority)
+            self._add_authorities(context)
             connection = self._open(url, proxy, limits, context)
             if connection:
                 chain = verified_chain(connection.sock)
@@ -142,11 +145,22 @@ class Issuers:
             address = _issuer_address(certificate)
         raise _Nowhere
 
-    def _remember(self, table: dict[str, ssl.SSLContext], key: str, context: ssl.SSLContext, most: int) -> None:
+    def _add_authorities(self, context: ssl.SSLContext) -> None:
+        """Have *context* know the authorities above what it knows: a few, as it takes 50 ms to load them all."""
+        added: set[bytes] = set()
+        while True:
+            above = (self._authorities.get(each["issuer"], ()) for each in context.get_ca_certs())
+            missing = {certificate for certificates in above for certificate in certificates} - added
+            if not missing:
+                break
+            context.load_verify_locations(cadata=b"".join(missing))
+            added |= missing
+
+    def _remember(self, table: dict[str, Any], key: str, value: Any, most: int) -> None:
         with self._lock:
             if len(table) >= most:
                 table.clear()
-            table[key] = context
+            table[key] = value
 
     @cached_property
     def _authorities(self) -> dict[object, list[bytes]]:

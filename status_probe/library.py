@@ -101,8 +101,10 @@ def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _parted(lines: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(lines, Iterable):
+        raise ValueError(f"header: a {type(lines).__name__}, expected 'NAME: VALUE', or several")
     for line in [lines] if isinstance(lines, str) else lines:
-        name, colon, value = line.partition(":")
+        name, colon, value = line.partition(":") if isinstance(line, str) else ("", "", "")
         if not colon or not name.strip():
             raise ValueError("header: expected 'NAME: VALUE'")
         yield name.strip(), value.strip()

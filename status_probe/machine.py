@@ -99,9 +99,9 @@ def spare_addresses() -> None:
     Source: mallopt(3), M_ARENA_MAX.
     """
     if _address_limit() is not None:
-        import ctypes
+        with contextlib.suppress(ImportError, OSError, AttributeError):  # a Python without it; another libc
+            import ctypes
 
-        with contextlib.suppress(OSError, AttributeError):  # another libc
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, FEW_ARENAS)
 
 

@@ -16,8 +16,8 @@ from .limits import HANDSHAKE, ConnectionLost, Limits, TLSFailed, causes
 from .watchdog import TLSSocket, Watchdog
 
 __all__ = [
-    "BUNDLE_VARIABLES", "bundle_from_environment", "explain_tls", "is_matched_by_us", "lacks_issuer", "new_context",
-    "open_context", "start_tls", "verified_chain",
+    "BUNDLE_VARIABLES", "FileName", "bundle_from_environment", "explain_tls", "is_matched_by_us", "lacks_issuer",
+    "load_client_certificate", "new_context", "open_context", "start_tls", "tells_purposes", "verified_chain",
 ]  # fmt: skip
 
 FileName = str | os.PathLike[str]
@@ -124,8 +124,7 @@ def open_context(
     else:
         _load_authorities(context, ca_bundle)
     if client_cert:
-        _load_client_certificate(context, client_cert, client_key)
-        context.post_handshake_auth = True  # Apache asks so for one by path: RFC 8446, section 4.6.2
+        load_client_certificate(context, client_cert, client_key)
     return context
 
 
@@ -155,7 +154,20 @@ def _load_authorities(context: ssl.SSLContext, ca_bundle: FileName | None) -> No
         raise ValueError(f"cannot use the CA bundle '{ca_bundle}': {_file_fault(error)}") from error
 
 
-def _load_client_certificate(context: ssl.SSLContext, cert: FileName, key: FileName | None) -> None:
+def tells_purposes(ca_bundle: FileName | None) -> bool:
+    """Whether the bundle, or else the system's, may say for what each certificate is trusted.
+
+    OpenSSL heeds that ("TRUSTED CERTIFICATE"), and the ssl module does not tell of it; nor of what is in a folder.
+    """
+    path = ca_bundle or ssl.get_default_verify_paths().cafile
+    return path is not None and (not Path(path).is_file() or b"TRUSTED CERTIFICATE" in Path(path).read_bytes())
+
+
+def load_client_certificate(context: ssl.SSLContext, cert: FileName, key: FileName | None) -> None:
+    """Have *context* show a certificate of ours to servers that ask for one.
+
+    Raises ValueError if the files cannot be used.
+    """
     def refuse_prompt() -> str:  # OpenSSL would ask on the terminal, and wait
         raise ValueError(f"cannot use the client key '{key or cert}': it is protected by a password")
 
@@ -163,6 +175,7 @@ def _load_client_certificate(context: ssl.SSLContext, cert: FileName, key: FileN
         context.load_cert_chain(cert, key, password=refuse_prompt)
     except OSError as error:
         raise ValueError(f"cannot use the client certificate '{cert}': {_file_fault(error)}") from error
+    context.post_handshake_auth = True  # Apache asks so for one by path: RFC 8446, section 4.6.2
 
 
 def _file_fault(error: OSError) -> str:

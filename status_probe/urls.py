@@ -20,7 +20,7 @@ from .hostnames import InvalidURL, parse_host, to_bytes, unescape
 
 __all__ = [
     "BLANKS", "DEFAULT_PORTS", "LONGEST", "InvalidURL", "Url", "basic_credentials", "decode_location", "has_scheme",
-    "host_key", "join", "parse_url", "redact", "redact_cut", "redact_note", "show_host",
+    "host_key", "join", "parse_url", "redact", "redact_cut", "redact_message", "redact_note", "show_host",
 ]  # fmt: skip
 
 # What is no part of a URL at its ends: Unicode's space separators, such as U+3000, the blank of a Chinese keyboard, and
@@ -215,7 +215,10 @@ def redact(text: str) -> str:
 def redact_cut(text: str, most: int) -> str:
     """Return the first *most* characters of *text*, redacted; a long password is one though its end is cut off."""
     beginning = text[: 2 * most]
-    return redact(beginning + "@" if beginning != text else text)[:most]
+    if beginning != text:
+        redacted, found = _FIRST_PASSWORD.subn(r"\1***@", beginning + "@")
+        beginning = redacted if found else beginning
+    return redact(beginning)[:most]
 
 
 def redact_note(text: str) -> str:
@@ -224,6 +227,11 @@ def redact_note(text: str) -> str:
     And in "http://a.test:80 or bob@b.test" the port is one.
     """
     return _PASSWORD_IN_NOTE.sub(r"\1***@", text) if "@" in text and _MAY_HOLD_URL(text) else text
+
+
+def redact_message(text: str) -> str:
+    """Do as `redact_note` for a message that may quote whatever was typed."""
+    return _PASSWORD_IN_NOTE.sub(r"\1***@", text) if "@" in text else text
 
 
 def basic_credentials(username: str, password: str) -> str:

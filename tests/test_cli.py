@@ -364,6 +364,11 @@ def test_a_password_is_in_no_usage_error(probe: Main, words: str) -> None:
     assert "heim" not in ended.err
 
 
+def test_a_usage_error_names_what_it_is_about(probe: Main) -> None:
+    """An ``@`` alone is no secret."""
+    assert "unrecognized arguments: --bogus" in probe("list.txt", "--bogus", "me@x.test").err
+
+
 def test_the_language_is_that_of_the_locale(probe: Main, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanings follow LANG where --lang does not say otherwise; names of outcomes and columns do not change."""
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")

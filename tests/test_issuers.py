@@ -28,8 +28,10 @@ from tests.server import (
     Proxy,
     Script,
     Server,
+    Step,
     answer,
     client_certificate_files,
+    close,
     drip,
     hang,
     pause,
@@ -213,14 +215,12 @@ def test_many_at_once_find_the_same():
         routes["/middle"] = [pause(0.05), answer(200, body=middle.der)]
         leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
         with Server(answer(204), tls=context_of(leaf)) as site:
-            names = [f"{letter}.host.test" for letter in "abcdefgh"]
-            urls = [site.url(f"/{number}", host=name) for number in range(4) for name in names]
-            rows = list(
-                probe_urls(
-                    urls, hosts={name: ["127.0.0.1"] for name in names}, ca_bundle=trusted(), proxy="", workers=16
-                )
-            )
-    assert [row.status for row in rows] == [204] * 32
+            names = [f"{letter}.host.test" for letter in "abc"]
+            urls = [site.url(f"/{number}", host=name) for number in range(10) for name in names]
+            hosts = {name: ["127.0.0.1"] for name in names}
+            options = {"hosts": hosts, "ca_bundle": trusted(), "proxy": "", "per_host": 10, "workers": 30}
+            rows = list(probe_urls(urls, **options))
+    assert [row.status for row in rows] == [204] * 30
 
 
 def test_what_fails_in_passing_is_tried_again():
@@ -255,6 +255,56 @@ def test_no_other_host_is_concerned(has_identifier):
             urls = one.url(host="a.test"), two.url(host="b.host.test"), three.url(host="c.host.test")
             rows = ask(*urls, *reversed(urls), hosts=hosts, ca_bundle=trusted())
     assert [row.status for row in rows] == [204] * 6
+
+
+def test_a_hiccup_of_the_server_is_not_final():
+    """A handshake that breaks off says nothing of certificates: the next URL's search finds them."""
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = answer(200, body=middle.der)
+        context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
+        with Server(answer(204), tls=context, on_connect=lambda number: [close()] if number == 2 else []) as site:
+            rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
+    assert [row.status for row in rows] == [None, 204]
+
+
+@pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_is_verified_is_shown_the_client_certificate(highest, tmp_path):
+    """As one that sends all it has to."""
+    certificate, key = client_certificate_files(tmp_path)
+
+    def tell(connection):
+        shown = connection.sock.getpeercert(True)
+        connection.send(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if shown else 403))
+
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = answer(200, body=middle.der)
+        context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
+        context.maximum_version = highest
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(trusted_by_tests())
+        with Server(Step(tell), tls=context) as site:
+            assert ask_for(site).status == 403
+            assert ask_for(site, client_cert=str(certificate), client_key=str(key)).status == 200
+
+
+def test_an_authority_that_is_not_trusted_for_servers_stays_so(tmp_path):
+    """Its bundle says so in OpenSSL's way, of which Python does not tell: then nothing is fetched."""
+    rejects_server_auth = bytes.fromhex("300ca00a06082b06010505070301")  # X509_CERT_AUX, of openssl/x509.h
+    bundle = tmp_path / "trust.pem"
+    pem = ssl.DER_cert_to_PEM_cert(root().der + rejects_server_auth)
+    bundle.write_text(pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE"))
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = answer(200, body=middle.der)
+        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as one, Server(answer(204), tls=context_of(leaf, middle)) as two:
+            rows = [ask_for(site, ca_bundle=str(bundle)) for site in (one, two)]
+    assert [row.outcome for row in rows] == [Outcome.TLS_ERROR] * 2
 
 
 def test_a_host_may_change():

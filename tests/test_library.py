@@ -161,7 +161,9 @@ def test_whatever_the_items_raise_is_raised(end: type[BaseException]) -> None:
         next(results)
 
 
-@pytest.mark.parametrize("header", ["secret", ": secret", ["X: y", "secret"], [""]])
+@pytest.mark.parametrize(
+    "header", ["secret", ": secret", ["X: y", "secret"], [""], None, 5, [5], b"secret: x", [("X", "secret")]]
+)
 def test_a_header_is_a_name_and_a_value(header: Any) -> None:
     """What is no line of a header is told when called, without its text."""
     with pytest.raises(ValueError, match="header") as raised:

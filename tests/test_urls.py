@@ -452,6 +452,7 @@ def test_a_password_of_any_length_is_masked(before: str, length: int) -> None:
     assert redact(url) == f"{before}***@h.test/x"
     assert redact_cut(url, 200) == f"{before}***@h.test/x" if length < 400 else f"{before}***@"
     assert redact_cut("http://h.test/" + "x" * length, 200) == "http://h.test/" + "x" * 186
+    assert redact_cut("http://h.test/(a:" + "x" * length, 200) == "http://h.test/(a:" + "x" * 183
 
 
 @pytest.mark.parametrize("piece", ["(", "'", "(a:", "//u:", "http:", "\"<", '"[', "'\"[]x"])
