@@ -307,6 +307,20 @@ def test_an_authority_that_is_not_trusted_for_servers_stays_so(tmp_path):
     assert [row.outcome for row in rows] == [Outcome.TLS_ERROR] * 2
 
 
+def test_authorities_above_each_other_are_heeded(tmp_path):
+    """Where a bundle holds an issuer beside the authority above it, the way leads over both."""
+    upper = issue("upper", root())
+    bundle = tmp_path / "both.pem"
+    bundle.write_bytes(upper.certificate.public_bytes(PEM) + root().certificate.public_bytes(PEM))
+    routes: dict[str, Script] = {}
+    with Server(routes) as files:
+        middle = issue("middle", upper)
+        routes["/middle"] = answer(200, body=middle.der)
+        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+        with Server(answer(204), tls=context_of(leaf)) as site:
+            assert ask_for(site, ca_bundle=str(bundle)).status == 204
+
+
 def test_a_host_may_change():
     """Of servers behind one name each is verified by what it sends, with another issuer, or with all of them."""
     routes: dict[str, Script] = {}
