@@ -24,7 +24,15 @@ from .limits import Limits, TLSFailed, is_exhaustion
 from .opener import Opener
 from .proxies import Proxy
 from .records import Phase
-from .tls import FileName, is_matched_by_us, load_client_certificate, new_context, open_context, verified_chain
+from .tls import (
+    FileName,
+    is_matched_by_us,
+    load_client_certificate,
+    new_context,
+    open_context,
+    tells_purposes,
+    verified_chain,
+)
 from .urls import InvalidURL, Url, parse_url
 
 __all__ = ["Issuers"]
@@ -47,14 +55,22 @@ Fetch = Callable[[Url, Limits], bytes]
 class Issuers:
     """Finds what servers leave out, for all threads of a run.
 
-    The client certificate, in files as for `open_context`, is shown to those only that are verified.
+    *ca_bundle* is what the run's context knows its authorities from.  The client certificate, in files as for
+    `open_context`, is shown to those only that are verified.
     """
 
-    def __init__(self, opener: Opener, client_cert: FileName | None = None, client_key: FileName | None = None) -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        ca_bundle: FileName | None = None,
+        client_cert: FileName | None = None,
+        client_key: FileName | None = None,
+    ) -> None:
         self._opener = opener
+        self._ca_bundle = ca_bundle
         self._client_cert = client_cert
         self._client_key = client_key
-        self._lock = threading.Lock()  # guards the next
+        self._lock = threading.Lock()  # for whoever changes what follows
         self._tries: dict[str, int] = {}  # in vain, by host
         self._hosts: dict[str, str] = {}  # the address of the issuer by which they were verified last
         self._addresses: dict[str, ssl.SSLContext] = {}  # what verified a server whose issuer's certificate is there
@@ -73,7 +89,7 @@ class Issuers:
         try:
             if known:
                 connection = self._open(url, proxy, limits, known)
-            if connection is None and self._tries.get(url.host_key, 0) < MOST_TRIES:
+            if connection is None and self._authorities and self._tries.get(url.host_key, 0) < MOST_TRIES:
                 connection = self._search(url, proxy, limits, fetch)
         except _Nowhere:
             tries = MOST_TRIES
@@ -164,9 +180,14 @@ class Issuers:
 
     @cached_property
     def _authorities(self) -> dict[object, list[bytes]]:
-        """The certificates, in DER, of the authorities that the run knows, by their names."""
-        context = self._opener.load_context()
+        """The certificates, in DER, of the authorities that the run knows, by their names.
+
+        None where they may be trusted for some purposes only.
+        """
         authorities: dict[object, list[bytes]] = {}
+        if tells_purposes(self._ca_bundle):
+            return authorities
+        context = self._opener.load_context()
         for each, certificate in zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=False):
             authorities.setdefault(each["subject"], []).append(certificate)
         return authorities

@@ -19,7 +19,7 @@ from .probe import Probe
 from .records import Result, Target
 from .repeats import Claim, Repeats
 from .session import HeaderLines, Session
-from .tls import open_context, tells_purposes
+from .tls import open_context
 from .transport import Transport
 from .urls import InvalidURL, Url, has_scheme, show_host
 from .workers import Finished, InFlight, Task, Workers
@@ -54,7 +54,7 @@ def open_probe(options: Options) -> tuple[Probe, Session]:
     if bundle or options.client_cert:
         opener.load_context()  # what is wrong with a file is told at once
     own_lines = HeaderLines(options.fields()).lines
-    issuers = None if tells_purposes(bundle) else Issuers(opener, options.client_cert, options.client_key)
+    issuers = Issuers(opener, bundle, options.client_cert, options.client_key)
     session = Session(Transport(opener, options.proxy_rules(), fit.idle, issuers, own_lines))
     return Probe(session, options), session
 

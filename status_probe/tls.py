@@ -168,6 +168,7 @@ def load_client_certificate(context: ssl.SSLContext, cert: FileName, key: FileNa
 
     Raises ValueError if the files cannot be used.
     """
+
     def refuse_prompt() -> str:  # OpenSSL would ask on the terminal, and wait
         raise ValueError(f"cannot use the client key '{key or cert}': it is protected by a password")
 
