@@ -1,8 +1,8 @@
 """NetworkWatch: tells an outage of our own network from hosts that are dead.  Pure logic and a lock; no I/O.
 
 When many different hosts in a row could not be reached, and nothing answered in between, our side is suspected: the
-run is to pause, for growing gaps, and a host that answered earlier is to be asked meanwhile.  Whatever answers ends
-the suspicion.  What an outage may have spoiled is to be done again.
+run is to pause, for growing gaps, and a host that answered earlier is to be asked meanwhile.  Whatever answers
+what was asked since then ends the suspicion.  What an outage may have spoiled is to be done again.
 
 It comes to an end: until a first host answers there is no pause at all; pauses without an answer between them last
 PATIENCE times the longest one in all; and a host feeds a suspicion once, until it answers, so dead hosts run out.

@@ -58,10 +58,7 @@ def connect_through(
     except (NameFailure, ConnectFailed, TLSFailed, ConnectionLost) as error:
         if is_exhaustion(error):
             raise
-        cause, sentence = explain_tls(error) if isinstance(error, TLSFailed) else ("handshake_ended", "")
-        if cause != "handshake_ended":
-            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port}: {sentence}") from error
-        raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable") from error
+        raise _unreached(proxy, error) from error
     except ConnectTimedOut as error:
         raise _silent(proxy, limits) from error
     if proxy.is_socks:
@@ -138,6 +135,14 @@ def _through_socks(sock: Any, proxy: Proxy, host: str, port: int, limits: Limits
         socks.SOCKS5AuthError: ("the SOCKS proxy wants a user name and a password, or others", ""),
     }.get(kind, ("the SOCKS proxy could not connect, or would not", "refused"))
     raise ProxyFailed(sentence, cause) from failure
+
+
+def _unreached(proxy: Proxy, error: OSError) -> ProxyFailed:
+    if isinstance(error, TLSFailed):
+        cause, sentence = explain_tls(error)
+        if cause != "handshake_ended":  # it is there
+            return ProxyFailed(f"the proxy {proxy.host}:{proxy.port}: {sentence}")
+    return ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached", "unreachable")
 
 
 def _silent(proxy: Proxy, limits: Limits) -> ProxyFailed:

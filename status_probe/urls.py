@@ -226,11 +226,11 @@ def redact_note(text: str) -> str:
 
     And in "http://a.test:80 or bob@b.test" the port is one.
     """
-    return _PASSWORD_IN_NOTE.sub(r"\1***@", text) if "@" in text and _MAY_HOLD_URL(text) else text
+    return redact_message(text) if _MAY_HOLD_URL(text) else text
 
 
 def redact_message(text: str) -> str:
-    """Do as `redact_note` for a message that may quote whatever was typed."""
+    """Do as `redact_note` for a message, which may quote whatever was typed."""
     return _PASSWORD_IN_NOTE.sub(r"\1***@", text) if "@" in text else text
 
 
