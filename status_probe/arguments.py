@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from . import __version__
 from .console import plain
+from .fields import parse_field
 
 __all__ = ["ACCEPTED", "DELIMITERS", "parse_accept", "parse_arguments"]
 
@@ -183,10 +184,10 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise argparse.ArgumentTypeError("expected 'NAME: VALUE'")  # what was typed may be a secret
-    return name.strip(), value.strip()
+    try:
+        return parse_field(text)
+    except ValueError as error:  # argparse would show what was typed
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

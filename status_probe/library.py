@@ -8,6 +8,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from .fields import parse_field
 from .options import Options
 from .records import Result, Target
 from .run import Run
@@ -100,14 +101,11 @@ def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
         raise ValueError(f"headers: a {kind}, expected a mapping, or pairs of name and value") from None
 
 
-def _parted(lines: Any) -> Iterator[tuple[str, str]]:
-    if not isinstance(lines, Iterable):
-        raise ValueError(f"header: a {type(lines).__name__}, expected 'NAME: VALUE', or several")
-    for line in [lines] if isinstance(lines, str) else lines:
-        name, colon, value = line.partition(":") if isinstance(line, str) else ("", "", "")
-        if not colon or not name.strip():
-            raise ValueError("header: expected 'NAME: VALUE'")
-        yield name.strip(), value.strip()
+def _parted(lines: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(map(parse_field, [lines] if isinstance(lines, str) else lines))
+    except (AttributeError, TypeError, ValueError):  # it is no text, or none with a colon
+        raise ValueError(f"header: a {type(lines).__name__}, expected 'NAME: VALUE', or several") from None
 
 
 def _targets(urls: Iterable[str]) -> Iterator[Target]:

@@ -10,8 +10,8 @@ from types import NoneType
 
 from . import __version__
 from .addresses import parse_hosts, parse_hosts_mapping
+from .fields import header_line
 from .proxies import ProxyRules, parse_proxy
-from .session import header_line
 from .tls import bundle_from_environment
 from .tunnels import has_socks
 

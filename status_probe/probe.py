@@ -14,9 +14,10 @@ from functools import lru_cache
 from . import codes
 from .chain import Chain, Stopwatch
 from .failures import Failure, classify, fault_of_ours, is_passing
+from .fields import HeaderLines
 from .options import Options
 from .records import Asking, Attempt, Hop, Outcome, Phase, Result, Target
-from .session import HeaderLines, Request, Session
+from .session import Request, Session
 from .transport import StaleConnection
 from .urls import InvalidURL, Url, decode_location, has_scheme, join, parse_url, redact, redact_cut
 from .wire import Head

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
 
 from .failures import RetryPolicy
+from .fields import HeaderLines
 from .hostqueue import HostQueue
 from .issuers import Issuers
 from .machine import fit_to_limits
@@ -18,7 +19,7 @@ from .outage import Outage
 from .probe import Probe
 from .records import Result, Target
 from .repeats import Claim, Repeats
-from .session import HeaderLines, Session
+from .session import Session
 from .tls import open_context
 from .transport import Transport
 from .urls import InvalidURL, Url, has_scheme, show_host

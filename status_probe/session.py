@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -21,37 +21,15 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from .answer import Answer
+from .fields import HeaderLines
 from .limits import Limits
 from .records import Phase
 from .transport import StaleConnection, Transport
 from .urls import InvalidURL, Url, parse_url
 
-__all__ = ["HeaderLines", "Request", "RunResponse", "Session", "header_line"]
+__all__ = ["Request", "RunResponse", "Session"]
 
 DEFAULT_SECONDS = 30.0  # for session.get() without a timeout
-
-
-class HeaderLines(dict[str, str]):
-    """Header fields by name, and the same as they are written, for a run writes them for each URL."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__(fields)
-        ordered = sorted(fields.items(), key=lambda field: field[0].lower() != "host")  # first: RFC 9110, section 7.2
-        self.lines = "".join(header_line(name, value) for name, value in ordered)
-
-
-def header_line(name: str, value: str) -> str:
-    """Return one line with its CRLF.
-
-    Raises ValueError for what would end the line or the name early.
-    """
-    if not name or not set(name.lower()) <= _TOKEN or not _LINE_BREAKS.isdisjoint(value):
-        raise ValueError(f"the header '{name}' is not valid")
-    return f"{'Host' if name.lower() == 'host' else name}: {value.strip()}\r\n"
-
-
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")  # RFC 9110, section 5.6.2
-_LINE_BREAKS = frozenset("\r\n\0")
 
 
 class Request(requests.PreparedRequest):

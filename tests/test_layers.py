@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "status_probe"
 
 # A room imports only from floors below its own.  A folder is one room.
 FLOORS = (
-    "records codes console cpus hostnames machine messages netwatch pace resultqueue rowindex stops",
+    "records codes console cpus fields hostnames machine messages netwatch pace resultqueue rowindex stops",
     "addresses cells ending limits outfile tally turns unreachable urls warned watchdog wire",
     "again arguments connection cookies dial hostqueue names progress proxies repeats resume sources summary tls",
     "answer failures outage pool report tunnels",

@@ -7,9 +7,9 @@ import threading
 import pytest
 import requests
 
+from status_probe.fields import HeaderLines, header_line
 from status_probe.options import Options
 from status_probe.run import open_probe
-from status_probe.session import HeaderLines, header_line
 from tests.server import Server, answer, closed_port, redirect
 
 
