@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -126,6 +127,16 @@ def ask_for(site: Server, **options: object) -> Result:
     return ask_one(site.url(host=HOST), **{"hosts": {HOST: ["127.0.0.1"]}, "ca_bundle": trusted(), **options})
 
 
+@contextmanager
+def lacking(file: Callable[[bytes], Script | Handler] | None = None) -> Iterator[tuple[Server, ssl.SSLContext]]:
+    """Serve an issuer's certificate, as *file* makes a script of it, and give the context of a server that lacks it."""
+    routes: dict[str, Script | Handler] = {}
+    with Server(routes) as files:
+        middle = issue("middle", root())
+        routes["/middle"] = file(middle.der) if file else answer(200, body=middle.der)
+        yield files, context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
+
+
 @pytest.mark.parametrize("encoding", [PEM, DER])
 @pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_an_issuer_that_is_left_out_is_fetched(encoding, highest):
@@ -209,29 +220,26 @@ def test_what_an_issuer_above_forbids_stays_forbidden():
 
 def test_many_at_once_find_the_same():
     """Whoever comes second, to the same host or another one, uses what the first one found."""
-    routes: dict[str, Script] = {}
-    with Server(routes) as files:
-        middle = issue("middle", root())
-        routes["/middle"] = [pause(0.05), answer(200, body=middle.der)]
-        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
-        with Server(answer(204), tls=context_of(leaf)) as site:
-            names = [f"{letter}.host.test" for letter in "abc"]
-            urls = [site.url(f"/{number}", host=name) for number in range(10) for name in names]
-            hosts = {name: ["127.0.0.1"] for name in names}
-            options = {"hosts": hosts, "ca_bundle": trusted(), "proxy": "", "per_host": 10, "workers": 30}
-            rows = list(probe_urls(urls, **options))
+    with (
+        lacking(lambda der: [pause(0.05), answer(200, body=der)]) as (_, context),
+        Server(answer(204), tls=context) as site,
+    ):
+        names = [f"{letter}.host.test" for letter in "abc"]
+        urls = [site.url(f"/{number}", host=name) for number in range(10) for name in names]
+        hosts = {name: ["127.0.0.1"] for name in names}
+        options = {"hosts": hosts, "ca_bundle": trusted(), "proxy": "", "per_host": 10, "workers": 30}
+        rows = list(probe_urls(urls, **options))
     assert [row.status for row in rows] == [204] * 30
 
 
 def test_what_fails_in_passing_is_tried_again():
     """A holder of files that is busy for a moment costs its moment's rows at most."""
-    routes: dict[str, Script | Handler] = {}
-    with Server(routes) as files:
-        middle = issue("middle", root())
-        routes["/middle"] = lambda request: answer(200, body=middle.der) if request.overall else answer(503)
-        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
-        with Server(answer(204), tls=context_of(leaf)) as site:
-            rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
+
+    def busy_once(der):
+        return lambda request: answer(200, body=der) if request.overall else answer(503)
+
+    with lacking(busy_once) as (_, context), Server(answer(204), tls=context) as site:
+        rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
     assert [row.status for row in rows] == [None, 204]
 
 
@@ -259,13 +267,12 @@ def test_no_other_host_is_concerned(has_identifier):
 
 def test_a_hiccup_of_the_server_is_not_final():
     """A handshake that breaks off says nothing of certificates: the next URL's search finds them."""
-    routes: dict[str, Script] = {}
-    with Server(routes) as files:
-        middle = issue("middle", root())
-        routes["/middle"] = answer(200, body=middle.der)
-        context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
-        with Server(answer(204), tls=context, on_connect=lambda number: [close()] if number == 2 else []) as site:
-            rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
+    third = 2
+    with (
+        lacking() as (_, context),
+        Server(answer(204), tls=context, on_connect=lambda number: [close()] if number == third else []) as site,
+    ):
+        rows = ask(site.url(host=HOST), site.url(host=HOST), hosts={HOST: ["127.0.0.1"]}, ca_bundle=trusted())
     assert [row.status for row in rows] == [None, 204]
 
 
@@ -278,11 +285,7 @@ def test_who_is_verified_is_shown_the_client_certificate(highest, tmp_path):
         shown = connection.sock.getpeercert(True)
         connection.send(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if shown else 403))
 
-    routes: dict[str, Script] = {}
-    with Server(routes) as files:
-        middle = issue("middle", root())
-        routes["/middle"] = answer(200, body=middle.der)
-        context = context_of(issue("leaf", middle, at=files.url("/middle"), is_authority=False))
+    with lacking() as (_, context):
         context.maximum_version = highest
         context.verify_mode = ssl.CERT_OPTIONAL
         context.load_verify_locations(trusted_by_tests())
@@ -346,14 +349,10 @@ def test_a_host_may_change():
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_is_gone_through(scheme, tmp_path):
     """For the handshakes as for the file, also where the way to the proxy is under TLS itself."""
-    routes: dict[str, Script] = {}
-    with Server(routes) as files, Proxy(tls=server_context() if scheme == "https" else None) as proxy:
-        middle = issue("middle", root())
-        routes["/middle"] = answer(200, body=middle.der)
-        leaf = issue("leaf", middle, at=files.url("/middle"), is_authority=False)
+    with lacking() as (files, context), Proxy(tls=server_context() if scheme == "https" else None) as proxy:
         bundle = tmp_path / "both.pem"
         bundle.write_bytes(Path(trusted()).read_bytes() + Path(trusted_by_tests()).read_bytes())
-        with Server(answer(204), tls=context_of(leaf)) as site:
+        with Server(answer(204), tls=context) as site:
             row = ask_for(site, proxy=proxy.url, ca_bundle=str(bundle))
         assert row.status == 204, row.error
         assert [request.method for request in files.log] == ["GET"]
